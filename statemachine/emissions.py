@@ -155,6 +155,7 @@ type Output = (
     | Terminal
 )
 type Terminal = End | AwaitingInput | Interrupted | Failure
+TERMINALS = frozenset({End, AwaitingInput, Interrupted, Failure})
 type Emitter = Callable[[Context, Any], tuple[Output, ...]]
 
 
@@ -265,6 +266,4 @@ def interrupted(context: Context, event: TurnInterrupted) -> tuple[Output, ...]:
 
 def error(context: Context, event: TurnFailed) -> tuple[Output, ...]:
     """Close the stream of a failed turn; the context still says where it was."""
-    return (
-        Failure(event.code, event.status_code, event.response, event.cause, context.state),
-    )
+    return (Failure(event.code, event.status_code, event.response, event.cause, context.state),)

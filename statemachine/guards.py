@@ -50,6 +50,7 @@ class Context:
                 return
             case TurnResumed():
                 self._resume(event)
+                return
             case StepStarted():
                 self.step_id, self.step_kind = event.step_id, event.kind
             case StepCompleted() | ShieldChecked():
@@ -65,6 +66,7 @@ class Context:
     def _resume(self, event: TurnResumed) -> None:
         self.turn_id = event.turn_id
         self.calls = {call.call_id: call for call in event.calls}
+        self.worked = bool(event.calls)
         self.step_kind = StepKind.TOOL_EXECUTION if event.calls else None
 
     def is_open(self, step_id: str | None, kind: StepKind) -> bool:

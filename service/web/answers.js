@@ -1,0 +1,47 @@
+/** What the client reads from answers outside of a stream. No DOM. */
+
+/** The value of a promise, or null when it was rejected: to a reader every failure is a loss. */
+export function settled(promise) {
+  return Promise.resolve(promise).catch(() => null);
+}
+
+/** Whether an answer is a stream of events. */
+export function isStream(answer) {
+  return (answer.headers.get("Content-Type") ?? "").startsWith("text/event-stream");
+}
+
+/** The error of an answer that is not a stream (protocol, section 5), whatever sent it. */
+export async function readProblem(answer) {
+  const text = (await settled(answer.text())) ?? "";
+  const body = parsed(text);
+  const detail = body?.detail;
+  return {
+    code: body?.code ?? (answer.ok ? "not_a_stream" : `http_${answer.status}`),
+    response: detail?.response ?? `The service answered ${answer.status}.`,
+    cause: detail?.cause ?? (body === null ? text.slice(0, 300) : JSON.stringify(detail ?? body)),
+  };
+}
+
+/** The value of a JSON text, null when it is none. */
+export function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+/** The text of a percent-encoded header, which is itself when it is not. */
+export function percentDecoded(value) {
+  try {
+    return value === null ? null : decodeURIComponent(value);
+  } catch {
+    return value;
+  }
+}
+
+/** A key that no other request has. `randomUUID` would want a secure context. */
+export function randomKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

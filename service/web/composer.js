@@ -1,0 +1,70 @@
+/** Where a question is written, and the three buttons that act on a turn. */
+
+const byId = (id) => document.getElementById(id);
+
+/** Knows what may be pressed when, and keeps the focus from falling off a disabled button. */
+export class Composer {
+  #query = byId("query");
+  #send = byId("send");
+  #stop = byId("stop");
+  #cut = byId("cut");
+
+  /** @param {{send: (query: string) => void, stop: () => void, cut: () => void}} commands */
+  constructor({ send, stop, cut }) {
+    byId("composer").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#submit(send);
+    });
+    this.#query.addEventListener("keydown", (event) => {
+      // An input method uses Enter to choose a word.
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      event.preventDefault();
+      this.#submit(send);
+    });
+    this.#query.addEventListener("input", () => this.#grow());
+    this.#stop.addEventListener("click", stop);
+    this.#cut.addEventListener("click", cut);
+  }
+
+  focus() {
+    this.#query.focus();
+  }
+
+  running() {
+    this.#allow({ send: false, stop: true, cut: false });
+  }
+
+  connected() {
+    this.#allow({ send: false, stop: true, cut: true });
+  }
+
+  disconnected() {
+    this.#allow({ send: false, stop: true, cut: false });
+  }
+
+  idle() {
+    this.#allow({ send: true, stop: false, cut: false });
+  }
+
+  #submit(send) {
+    const query = this.#query.value.trim();
+    if (query === "") return;
+    // A question that may not be sent yet stays where it was written.
+    if (!this.#send.disabled) this.#query.value = "";
+    this.#grow();
+    send(query);
+  }
+
+  #allow({ send, stop, cut }) {
+    const focused = document.activeElement;
+    this.#send.disabled = !send;
+    this.#stop.disabled = !stop;
+    this.#cut.disabled = !cut;
+    if (focused?.disabled) this.#query.focus({ preventScroll: true });
+  }
+
+  #grow() {
+    this.#query.style.height = "auto";
+    this.#query.style.height = `${this.#query.scrollHeight}px`;
+  }
+}

@@ -1,0 +1,63 @@
+/** The recorded questions and the words about recorded answers, from `GET /v1/info`. */
+
+import { element } from "./elements.js";
+
+const byId = (id) => document.getElementById(id);
+
+/** Offers the recordings; without an answer of the service the page works without them. */
+export class Sessions {
+  #list = element("ul", { class: "sessions", "aria-label": "Recorded questions" });
+  #known = [];
+  #ask;
+
+  /** @param {(query: string) => void} ask */
+  constructor(ask) {
+    this.#ask = ask;
+    byId("welcome-sessions").append(this.#list);
+  }
+
+  async load(url) {
+    const answer = await fetch(url).catch(() => null);
+    const info = answer?.ok ? await answer.json().catch(() => null) : null;
+    if (info === null) return;
+    this.#known = info.sessions ?? [];
+    this.#list.append(...this.#known.map((session) => this.#row(session)));
+    byId("recorded-badge").hidden = !info.upstream?.recorded;
+    byId("recorded-notice").textContent = info.upstream?.notice ?? "";
+    if (!byId("welcome").hidden) return;
+    this.leaveWelcome();
+  }
+
+  /** Names the recording that was picked, and says so when it is not the question's own. */
+  picked(title, query) {
+    const session = this.#known.find((known) => known.title === title);
+    const source = session ? ` (${session.server}, ${session.dialect})` : "";
+    const own = !session || session.query === query;
+    byId("recorded-picked").textContent = `Picked: “${title}”${source}.`;
+    return own
+      ? `Recording “${title}”${source}`
+      : `No recording has this question; “${title}”${source} was picked`;
+  }
+
+  /** Once the conversation has begun, the questions are offered above the text field. */
+  leaveWelcome() {
+    byId("more-sessions").append(this.#list);
+    byId("more-sessions").hidden = this.#known.length === 0;
+  }
+
+  enterWelcome() {
+    byId("welcome-sessions").append(this.#list);
+    byId("more-sessions").hidden = true;
+    byId("recorded-picked").textContent = "";
+  }
+
+  #row({ title, query, dialect, server }) {
+    const source = element("span", { class: "session-source" }, [server, dialect].filter(Boolean).join(", "));
+    const button = element("button", { type: "button", class: "session-pick" }, title, source);
+    button.addEventListener("click", () => {
+      byId("more-sessions").open = false;
+      this.#ask(query);
+    });
+    return element("li", {}, button);
+  }
+}

@@ -1,0 +1,30 @@
+/** The words of the status line. */
+
+export const STATUS = {
+  ready: "Ready.",
+  connecting: "Connecting.",
+  answering: "Answering.",
+  stopping: "Stopping.",
+  busy: "An answer is still running. Stop it or wait for its end.",
+  tool: (name) => `Running ${name ?? "a tool"}.`,
+  resumed: (after) => `Resumed after event ${after}.`,
+  gaveUp: (after) => `No connection. Stopped trying after event ${after}.`,
+  failed: (code) => `Failed: ${code}.`,
+  whole: ({ events }) => `Nothing was lost or doubled: all ${events} events, numbered without a gap.`,
+  stopFailed: (message) => `The turn could not be stopped. ${message}`.trim(),
+  lost: ({ after, delayMs, attempt, maxTries, deliberate }) => {
+    const what = deliberate ? "cut" : "lost";
+    const where = after > 0 ? ` at event ${after}; resuming` : "; trying again";
+    const tries = deliberate ? "" : `, try ${attempt} of ${maxTries}`;
+    return `Connection ${what}${where} in ${(delayMs / 1000).toFixed(1)} s${tries} …`;
+  },
+};
+
+/** How each terminal event is named on the body and told in the status line. */
+export const ENDINGS = {
+  end: { name: "end", status: "Answer complete." },
+  error: { name: "error", status: "The turn failed." },
+  interrupted: { name: "interrupted", status: "Stopped." },
+  awaiting_input: { name: "awaiting_input", status: "The turn waits for input." },
+  none: { name: "error", status: "The stream is over, but its end was never told." },
+};

@@ -1,0 +1,143 @@
+/** The tool calls of a turn: arguments as they are written, then the outcome. */
+
+import { parsed } from "./answers.js";
+import { element, readable } from "./elements.js";
+import { counted } from "./ledger.js";
+import { LiveText } from "./painter.js";
+
+const LABELS = {
+  writing: "being written",
+  running: "running",
+  ok: "ok",
+  failed: "failed",
+  pending: "awaiting input",
+  unfinished: "not finished",
+};
+
+/** One call. `callId` is null until the service names it. */
+class ToolCard {
+  status = "writing";
+  #name = element("strong", { class: "tool-name" });
+  #badge = element("span", { class: "tool-status" });
+  #server = element("span", { class: "tool-server", hidden: "" });
+  #arguments;
+
+  constructor(callId, painter) {
+    this.callId = callId;
+    const written = element("pre", { class: "tool-arguments", "aria-label": "Arguments" });
+    this.#arguments = new LiveText(written, painter);
+    const head = element("header", {}, this.#name, this.#server, this.#badge);
+    this.element = element("section", { class: "tool-card" }, head, written);
+    this.mark("writing");
+    this.rename("");
+  }
+
+  get name() {
+    return this.element.dataset.tool;
+  }
+
+  /** Whether the arguments form a whole, so that a further fragment belongs to another call. */
+  get written() {
+    const { text } = this.#arguments;
+    return text.trimEnd().endsWith("}") && parsed(text) !== null;
+  }
+
+  rename(name) {
+    this.element.dataset.tool = name;
+    this.#name.textContent = name || "tool call";
+    this.element.setAttribute("aria-label", `Tool call ${name}`);
+  }
+
+  mark(status) {
+    this.status = status;
+    this.element.dataset.status = status;
+    this.#badge.textContent = LABELS[status];
+  }
+
+  write(fragment) {
+    this.#arguments.append(fragment);
+  }
+
+  start({ tool_name: name, arguments: given }, serverLabel) {
+    this.rename(name);
+    this.#arguments.set(readable(given));
+    this.#server.hidden = !serverLabel;
+    this.#server.textContent = serverLabel ? `on ${serverLabel}` : "";
+    this.mark("running");
+  }
+
+  finish({ token, status, referenced_documents: documents = [] }) {
+    this.mark(status === "failed" ? "failed" : "ok");
+    const shown = token.summary ?? token.response;
+    const label = token.summary === undefined ? "Result" : "Summary of the result";
+    const body = element("pre", { class: "tool-result" }, readable(shown));
+    const found = documents.length > 0 ? ` (${counted(documents.length, "document")})` : "";
+    this.element.append(element("h4", {}, label + found), body);
+  }
+}
+
+/** All calls of a turn, found again by call id, or by order where the upstream names none. */
+export class ToolCards {
+  #cards = [];
+  #painter;
+  #place;
+
+  /** @param {(element: Element) => void} place puts a new card into the page */
+  constructor(painter, place) {
+    this.#painter = painter;
+    this.#place = place;
+  }
+
+  delta({ call_id: callId = null, tool_name: name, token }) {
+    const card = this.#writing(callId, name) ?? this.#open(callId);
+    if (name) card.rename(name);
+    card.write(token);
+  }
+
+  call({ call_id: callId, token, server_label: serverLabel }) {
+    const card = this.#unbound(callId, token.tool_name) ?? this.#open(callId);
+    card.callId = callId;
+    card.start(token, serverLabel);
+  }
+
+  result(data) {
+    const running = (card) => card.callId === data.call_id && card.status === "running";
+    const known = this.#cards.find(running);
+    // A resumed turn reports results of calls that its earlier stream opened.
+    const card = known ?? this.#open(data.call_id);
+    if (!known) card.rename(data.token.tool_name);
+    card.finish(data);
+  }
+
+  /** Marks what has no outcome when the turn ends. */
+  close(pendingIds) {
+    for (const card of this.#cards.filter(({ status }) => ["writing", "running"].includes(status))) {
+      const pending = pendingIds.includes(card.callId) || (!card.callId && pendingIds.length > 0);
+      card.mark(pending ? "pending" : "unfinished");
+    }
+  }
+
+  #open(callId) {
+    const card = new ToolCard(callId, this.#painter);
+    this.#cards.push(card);
+    this.#place(card.element);
+    return card;
+  }
+
+  #writing(callId, name) {
+    const open = this.#cards.filter(({ status }) => status === "writing");
+    if (callId !== null) return open.find((card) => card.callId === callId);
+    const last = open.at(-1);
+    const sameName = !name || !last?.name || last.name === name;
+    return last && sameName && !last.written ? last : undefined;
+  }
+
+  #unbound(callId, name) {
+    const open = this.#cards.filter(({ status }) => status === "writing");
+    return (
+      open.find((card) => card.callId === callId) ??
+      open.find((card) => card.callId === null && card.name === name) ??
+      open.find((card) => card.callId === null && card.name === "")
+    );
+  }
+}

@@ -1,0 +1,213 @@
+/** One turn in the conversation: the question, what happened, the answer, how it ended. */
+
+import {
+  awaitingCard,
+  documentList,
+  endFacts,
+  errorCard,
+  interruptedCard,
+  ragChunks,
+  remark,
+  shieldCard,
+  truncation,
+} from "./cards.js";
+import { element } from "./elements.js";
+import { LiveText } from "./painter.js";
+import { ToolCards } from "./tool_cards.js";
+
+/** Draws the events of one turn in the order in which they come. */
+export class TurnView {
+  #painter;
+  #timeline = element("div", { class: "timeline" });
+  #remarks = element("ul", { class: "remarks" });
+  #ending = element("footer", { class: "ending" });
+  #recording = element("p", { class: "recording", hidden: "" });
+  #answer = null;
+  // Every stretch of text, in order; tool calls and results are what parts them.
+  #stretches = [];
+  #reasoning = null;
+  #tools;
+
+  constructor(question, painter) {
+    this.#painter = painter;
+    this.#tools = new ToolCards(painter, (card) => this.#placeTool(card));
+    const asked = element("p", { class: "question", dir: "auto" }, question);
+    this.element = element(
+      "article",
+      { class: "turn running", "aria-label": "Turn" },
+      element("header", {}, asked, this.#recording),
+      this.#timeline,
+      this.#remarks,
+      this.#ending,
+    );
+    this.#openAnswer();
+  }
+
+  /** Names the recording that the service picked. */
+  played(text) {
+    this.#recording.textContent = text;
+    this.#recording.hidden = false;
+  }
+
+  /** Draws an event; kinds that it does not know are left to the frame drawer. */
+  show(event, data) {
+    if (event !== "reasoning" && event !== "start") this.#foldReasoning();
+    this.#drawings[event]?.(data);
+  }
+
+  /** Adds a remark about the connection. */
+  remark(text, kind) {
+    this.#remarks.append(remark(text, kind));
+    this.#painter.soon(() => {});
+  }
+
+  /** Shows an error that came instead of a stream. */
+  refuse(problem) {
+    this.#end(errorCard(problem));
+  }
+
+  /** The turn is over, however it ended. */
+  close() {
+    this.#painter.flush();
+    this.#foldReasoning();
+    this.#tools.close([]);
+    this.element.classList.remove("running");
+  }
+
+  /** An older turn gives the id up to the newest one. */
+  retire() {
+    this.#answer.element.removeAttribute("id");
+  }
+
+  #drawings = {
+    __proto__: null,
+    token: ({ token }) => this.#answer.append(token),
+    reasoning: ({ token }) => this.#reason(token),
+    tool_call_delta: (data) => this.#tools.delta(data),
+    tool_call: (data) => this.#tools.call(data),
+    tool_result: (data) => {
+      this.#tools.result(data);
+      this.#breakAnswer();
+    },
+    shield: (data) => this.#place(shieldCard(data)),
+    turn_complete: ({ token }) => this.#complete(token ?? ""),
+    end: (data) => this.#endInOrder(data),
+    error: (data) => this.#endPartial(errorCard(data), "Partial answer"),
+    interrupted: (data) => this.#endPartial(interruptedCard(data), "Partial answer, stopped here"),
+    awaiting_input: (data) => {
+      this.#tools.close((data.calls ?? []).map(({ call_id: id }) => id));
+      this.#end(awaitingCard(data));
+    },
+  };
+
+  #openAnswer() {
+    this.#answer?.element.removeAttribute("id");
+    const region = element("div", { class: "answer", id: "answer", dir: "auto" });
+    this.#answer = new LiveText(region, this.#painter);
+    this.#stretches.push(this.#answer);
+    this.#timeline.append(region);
+  }
+
+  /** Text that came before a tool call stays above it; the answer is what comes after. */
+  #breakAnswer() {
+    if (this.#answer.text === "") return;
+    this.#answer.element.classList.add("interim");
+    this.#openAnswer();
+  }
+
+  #place(node) {
+    if (this.#answer.text === "") this.#answer.element.before(node);
+    else this.#timeline.append(node);
+    this.#painter.soon(() => {});
+  }
+
+  #placeTool(card) {
+    this.#breakAnswer();
+    this.#reasoning = null;
+    this.#place(card);
+  }
+
+  #reason(token) {
+    this.#reasoning ??= this.#openReasoning();
+    this.#reasoning.text.append(token);
+  }
+
+  #openReasoning() {
+    const body = element("div", { class: "reasoning-text", dir: "auto" });
+    const block = element(
+      "details",
+      { class: "reasoning", open: "" },
+      element("summary", {}, "Reasoning"),
+      body,
+    );
+    // Thinking precedes what it leads to, so an answer that has begun stays in one piece below it.
+    this.#answer.element.before(block);
+    return { block, text: new LiveText(body, this.#painter), folded: false };
+  }
+
+  /** Once only, so that a reader who opens it again is left alone. */
+  #foldReasoning() {
+    if (!this.#reasoning || this.#reasoning.folded) return;
+    this.#reasoning.folded = true;
+    this.#reasoning.block.open = false;
+  }
+
+  #complete(full) {
+    if (full === "" || full === this.#answer.text) return;
+    const parts = this.#stretchesOf(full);
+    if (parts !== null) this.#gather(parts);
+    else if (this.#answer.text !== "") this.#withdraw();
+    this.#answer.set(full);
+  }
+
+  /** The last stretches that together are the full answer, null when it is none that was said. */
+  #stretchesOf(full) {
+    for (let first = this.#stretches.length - 1; first >= 0; first -= 1) {
+      const parts = this.#stretches.slice(first);
+      const said = parts.map(({ text }) => text).join("");
+      // Upstreams join the messages of a turn with or without a line break.
+      if (said.replace(/\s+/g, "") === full.replace(/\s+/g, "")) return parts;
+    }
+    return null;
+  }
+
+  /** An answer that ran around tool calls is shown in one piece at its end. */
+  #gather(parts) {
+    this.#painter.flush();
+    for (const { element: region } of parts.slice(0, -1)) region.remove();
+  }
+
+  /** The upstream took its words back, as shields make it do; they stay readable as such. */
+  #withdraw() {
+    this.#painter.flush();
+    const region = this.#answer.element;
+    region.classList.add("withdrawn");
+    region.setAttribute("role", "deletion");
+    region.before(element("p", { class: "withdrawn-label" }, "Withdrawn"));
+    this.#openAnswer();
+    this.#answer.element.before(element("p", { class: "final-label" }, "Final answer"));
+  }
+
+  #endInOrder(data) {
+    const mark = truncation(data);
+    if (mark) {
+      this.#answer.element.classList.add("cut-off");
+      this.#answer.element.after(mark);
+    }
+    const parts = [documentList(data.referenced_documents), ragChunks(data.rag_chunks), endFacts(data)];
+    this.#end(...parts.filter((part) => part !== null));
+  }
+
+  #endPartial(card, label) {
+    if (this.#answer.text !== "") {
+      this.#answer.element.classList.add("cut-off");
+      this.#answer.element.after(element("p", { class: "truncated" }, label));
+    }
+    this.#end(card);
+  }
+
+  #end(...parts) {
+    this.#ending.append(...parts);
+    this.#painter.soon(() => {});
+  }
+}

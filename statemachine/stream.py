@@ -1,0 +1,204 @@
+"""A turn's stream: chunk in, numbered emissions out, and never an exception for the upstream.
+
+A rejected or malformed chunk ends the turn through the table like any other failure. There is
+one way to end.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import replace
+
+from statemachine.downstream.native import payload
+from statemachine.emissions import TERMINALS, Emission, End, Output, Seal, TurnComplete
+from statemachine.errors import MachineMisuse, ProtocolViolation
+from statemachine.events import (
+    Interrupter,
+    TurnEvent,
+    TurnFailed,
+    TurnInterrupted,
+    TurnResumed,
+    TurnStarted,
+)
+from statemachine.machine import TurnMachine
+from statemachine.states import FINAL, State
+from statemachine.summary import Summary
+from statemachine.upstream import Decoder
+from statemachine.upstream.failures import violation_failure
+from statemachine.upstream.frames import DONE, parse_payload
+from statemachine.upstream.unknown import note_unknown
+
+type Emissions = tuple[Emission, ...]
+
+_TRUNCATED = TurnFailed(
+    "upstream_truncated",
+    502,
+    "The upstream stopped before the turn was complete.",
+    "The upstream closed its stream without a terminal chunk.",
+)
+
+
+class TurnStream:
+    """One turn from its first chunk to its one terminal emission.
+
+    `ignored` counts the chunks that came after the end. `failure` is the event that ended the
+    turn in `error`; its `detail` is for the log.
+    """
+
+    __slots__ = (
+        "_count",
+        "_decoder",
+        "_digest",
+        "_machine",
+        "_path",
+        "failure",
+        "ignored",
+        "summary",
+    )
+
+    def __init__(
+        self, decoder: Decoder, *, conversation_id: str, request_id: str, prompt: str = ""
+    ) -> None:
+        """`prompt` is the text that was sent upstream; it only serves to estimate its tokens."""
+        self._decoder = decoder
+        self._machine = TurnMachine(conversation_id, request_id)
+        self._digest = hashlib.sha256()
+        self._count = 0
+        self._path: tuple[State, ...] = ()
+        self.summary = Summary(prompt)
+        self.ignored = 0
+        self.failure: TurnFailed | None = None
+
+    @property
+    def state(self) -> State:
+        """Where the turn stands."""
+        return self._machine.state
+
+    @property
+    def ended(self) -> bool:
+        """Tell whether the terminal emission has been returned."""
+        return self._machine.state in FINAL
+
+    @property
+    def unknown(self) -> dict[str, int]:
+        """The kinds of chunk that were skipped, and how often."""
+        return self._decoder.unknown
+
+    def begin(self, opening: TurnStarted | TurnResumed) -> Emissions:
+        """Open the turn: the upstream has accepted it.
+
+        Raises:
+            MachineMisuse: the turn was opened before.
+        """
+        if self._machine.state is not State.IDLE:
+            message = "a turn can only begin once"
+            raise MachineMisuse(message)
+        return self._apply((opening,))
+
+    def feed(self, chunk: object) -> Emissions:
+        """Apply one upstream chunk and return what the client must be told.
+
+        A chunk that the rules forbid ends the turn: the last emission is then `error`.
+        Unknown kinds are counted and skipped, so that a newer upstream keeps working.
+        Anything after the end is counted and ignored.
+        """
+        if self._machine.state in FINAL:
+            self.ignored += 1
+            return ()
+        try:
+            events = self._decoder.decode(chunk)
+        except ProtocolViolation as violation:
+            return self._fail(violation)
+        return self._apply(events)
+
+    def feed_payload(self, data: bytes) -> Emissions:
+        """Apply one `data:` payload as it was on the wire; see `feed`."""
+        if data == DONE:
+            note_unknown(self._decoder.unknown, DONE.decode())
+            return ()
+        try:
+            chunk = parse_payload(data)
+        except ProtocolViolation as violation:
+            return self._fail(violation)
+        return self.feed(chunk)
+
+    def finish(self) -> Emissions:
+        """Take note of the end of the upstream body: without a terminal chunk it is an error."""
+        return () if self.ended else self._apply((_TRUNCATED,))
+
+    def interrupt(self, by: Interrupter) -> Emissions:
+        """Stop the turn, unless it has ended."""
+        return () if self.ended else self._apply((TurnInterrupted(by),))
+
+    def fail(
+        self,
+        code: str,
+        message: str,
+        *,
+        status_code: int = 502,
+        cause: str | None = None,
+        detail: str | None = None,
+    ) -> Emissions:
+        """End the turn as failed, unless it has ended; `message` is shown to the client."""
+        failed = TurnFailed(code, status_code, message, cause or message, detail)
+        return () if self.ended else self._apply((failed,))
+
+    def _fail(self, violation: ProtocolViolation) -> Emissions:
+        return () if self.ended else self._apply((violation_failure(violation),))
+
+    def _apply(self, events: Iterable[TurnEvent]) -> Emissions:
+        """Move by the events of one chunk; the first illegal one ends the turn."""
+        emissions: list[Emission] = []
+        for event in events:
+            before = self._machine.state
+            if before in FINAL:
+                break
+            try:
+                outputs = self._machine.receive(event)
+            except ProtocolViolation as violation:
+                emissions.extend(self._fail(violation))
+                break
+            if self._machine.state is not before:
+                self._path += (self._machine.state,)
+            if event.__class__ is TurnFailed:
+                self.failure = event
+            emissions.extend([self._number(output) for output in outputs])
+        return tuple(emissions)
+
+    def _number(self, output: Output) -> Emission:
+        self._count = number = self._count + 1
+        if output.__class__ in (TurnComplete, End):
+            output = self._complete(output)
+        self.summary.add(output)
+        path, self._path = self._path, ()
+        if output.__class__ in TERMINALS:
+            seal = Seal(number, self._digest.hexdigest())
+            return Emission(number, output, payload(number, output, seal), path, seal)
+        native = payload(number, output)
+        self._digest.update(native + b"\n")
+        return Emission(number, output, native, path)
+
+    def _complete(self, output: Output) -> Output:
+        match output:
+            case TurnComplete():
+                return self.summary.completed(output)
+            case End():
+                return self.summary.ended(output)
+            case _:
+                return output
+
+
+def settle(emission: Emission, *, stored: bool, available_quotas: dict[str, int]) -> Emission:
+    """Return a terminal emission that says whether the turn was stored, and what quota is left.
+
+    The digest covers only what came before, so it stays true.
+
+    Raises:
+        MachineMisuse: the emission is not terminal.
+    """
+    if emission.seal is None:
+        message = "only a terminal emission can be settled"
+        raise MachineMisuse(message)
+    seal = replace(emission.seal, stored=stored, available_quotas=available_quotas)
+    return replace(
+        emission, seal=seal, payload=payload(emission.number, emission.output, seal)
+    )

@@ -1,0 +1,98 @@
+"""From an in-band error of an upstream to `TurnFailed`.
+
+A client may see what it did wrong (4xx, in the upstream's own words, one bounded line), but not
+the upstream's internals: those go into `detail`, for the log.
+"""
+
+import re
+
+from statemachine.errors import ProtocolViolation
+from statemachine.events import TurnFailed
+
+CAUSE_LIMIT = 500
+_DETAIL_LIMIT = 4_000
+_PREFIX = re.compile(r"\s*([1-5]\d\d):\s+")
+_NESTED = re.compile(r"Error code: ([1-5]\d\d)\b")
+
+STATUS_OF_CODE = {
+    "bad_request": 400,
+    "context_length_exceeded": 413,
+    "insufficient_quota": 429,
+    "invalid_prompt": 400,
+    "invalid_request": 400,
+    "invalid_request_error": 400,
+    "model_not_found": 404,
+    "not_found": 404,
+    "rate_limit_exceeded": 429,
+    "rate_limit_error": 429,
+    "server_error": 500,
+    "service_unavailable": 503,
+    "timeout": 504,
+    "vector_store_timeout": 504,
+}
+"""The named error codes seen in Responses streams, as HTTP statuses."""
+
+CLIENT_STATUS = {
+    400: (400, "upstream_bad_request", "The upstream refused the request."),
+    404: (404, "upstream_not_found", "The upstream does not know something that was asked for."),
+    409: (409, "upstream_conflict", "The upstream is busy with something in conflict."),
+    413: (413, "upstream_too_large", "The request is too large for the upstream."),
+    422: (422, "upstream_unprocessable", "The upstream cannot process the request."),
+    429: (429, "upstream_rate_limited", "The upstream is rate limited; try again later."),
+    401: (502, "upstream_denied", "The upstream refused our credentials."),
+    403: (502, "upstream_denied", "The upstream refused our credentials."),
+    408: (504, "upstream_timeout", "The upstream took too long."),
+    426: (502, "upstream_version", "The upstream wants another client version."),
+    503: (503, "upstream_unavailable", "The upstream is not available."),
+    504: (504, "upstream_timeout", "The upstream took too long."),
+}
+_SERVER_FAULT = (502, "upstream_error", "The upstream failed.")
+_CLIENT_FAULT = (400, "upstream_bad_request", "The upstream refused the request.")
+_OWN_WORDS = frozenset({400, 404, 409, 413, 422, 429})
+
+
+def upstream_failure(message: object, code: object = None) -> TurnFailed:
+    """Return the failure that an upstream's error text and code stand for."""
+    text = message if isinstance(message, str) else ""
+    status = _status(text, code)
+    fallback = _CLIENT_FAULT if 400 <= status < 500 else _SERVER_FAULT
+    status_code, our_code, response = CLIENT_STATUS.get(status, fallback)
+    shown = _PREFIX.sub("", text, count=1) if status_code in _OWN_WORDS else ""
+    cause = one_line(shown) or f"The upstream reported status {status}."
+    return TurnFailed(our_code, status_code, response, cause, _detail(text, code))
+
+
+def violation_failure(violation: ProtocolViolation) -> TurnFailed:
+    """Return the failure that a broken rule stands for."""
+    response = "The upstream broke the protocol."
+    return TurnFailed(violation.code, violation.status_code, response, one_line(str(violation)))
+
+
+def one_line(text: str) -> str:
+    """Return the first non-empty line, without control characters, bounded."""
+    first = next((line for line in text[:_DETAIL_LIMIT].split("\n") if line.strip()), "")
+    return "".join(letter for letter in first.strip() if letter.isprintable())[:CAUSE_LIMIT]
+
+
+def _status(text: str, code: object) -> int:
+    stated = _stated(text, code)
+    nested = _NESTED.search(text[:_DETAIL_LIMIT])
+    if stated >= 500 and nested and nested[1] in ("429", "503", "504"):
+        return int(nested[1])
+    return stated
+
+
+def _stated(text: str, code: object) -> int:
+    if isinstance(code, int) and 400 <= code <= 599:
+        return code
+    if isinstance(code, str):
+        if re.fullmatch(r"[45]\d\d", code):
+            return int(code)
+        if code in STATUS_OF_CODE:
+            return STATUS_OF_CODE[code]
+    prefix = _PREFIX.match(text)
+    return int(prefix[1]) if prefix and prefix[1] >= "400" else 500
+
+
+def _detail(text: str, code: object) -> str:
+    return f"{code}: {text}"[:_DETAIL_LIMIT] if code is not None else text[:_DETAIL_LIMIT]

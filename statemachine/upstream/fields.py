@@ -1,0 +1,79 @@
+"""Reading fields of a chunk: the right type, or a clear `MalformedChunk`."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import msgspec
+
+from statemachine.errors import MalformedChunk
+
+type Fields = Mapping[str, Any]
+
+
+def mapping(value: object, where: str) -> Fields:
+    """Return `value` when it is an object.
+
+    Raises:
+        MalformedChunk: it is not.
+    """
+    if not isinstance(value, dict):
+        raise MalformedChunk(where, "an object")
+    return cast("Fields", value)
+
+
+def mapping_in(fields: Fields, name: str, where: str) -> Fields:
+    """Return the object under `name`.
+
+    Raises:
+        MalformedChunk: it is missing or no object.
+    """
+    return mapping(fields.get(name), f"{where}.{name}")
+
+
+def text_in(fields: Fields, name: str, where: str) -> str:
+    """Return the string under `name`.
+
+    Raises:
+        MalformedChunk: it is missing or no string.
+    """
+    value = fields.get(name)
+    if not isinstance(value, str):
+        raise MalformedChunk(f"{where}.{name}", "a string")
+    return value
+
+
+def optional_text_in(fields: Fields, name: str, where: str) -> str | None:
+    """Return the string under `name`, or None when it is absent or null.
+
+    Raises:
+        MalformedChunk: it is something else.
+    """
+    return None if fields.get(name) is None else text_in(fields, name, where)
+
+
+def mappings_in(fields: Fields, name: str, where: str) -> list[Fields]:
+    """Return the list of objects under `name`; absent or null is an empty list.
+
+    Raises:
+        MalformedChunk: it is something else.
+    """
+    value = fields.get(name)
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise MalformedChunk(f"{where}.{name}", "a list")
+    return [mapping(item, f"{where}.{name}[{index}]") for index, item in enumerate(value)]
+
+
+def json_text(value: object) -> str:
+    """Return a parsed JSON value as compact JSON text."""
+    return msgspec.json.encode(value).decode()
+
+
+def message_text(content: object) -> str:
+    """Return the text of a message: a string, or the text parts of a list of parts."""
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else [content]
+    texts = (part.get("text") for part in parts if isinstance(part, dict))
+    return "".join(text for text in texts if isinstance(text, str))

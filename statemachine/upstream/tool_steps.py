@@ -1,0 +1,55 @@
+"""Tool calls and tool results as agent turns write them."""
+
+from statemachine.events import Call, CallStatus, ToolCallCompleted
+from statemachine.upstream.fields import Fields, json_text, mappings_in, text_in
+from statemachine.upstream.knowledge import plain_text, read_tool_response
+
+_TOOL_FAILED = "Error executing tool"
+
+
+def tool_call(fields: Fields, where: str) -> Call:
+    """Return a tool call; its arguments are JSON text, or an object on older servers."""
+    arguments = fields.get("arguments")
+    return Call(
+        text_in(fields, "call_id", where),
+        text_in(fields, "tool_name", where),
+        arguments if isinstance(arguments, str) else json_text(arguments or {}),
+    )
+
+
+def tool_calls(fields: Fields, where: str) -> tuple[Call, ...]:
+    """Return the tool calls listed in a step or a message."""
+    return tuple(
+        tool_call(call, f"{where}.tool_calls") for call in mappings_in(fields, "tool_calls", where)
+    )
+
+
+def tool_results(step_id: str, details: Fields) -> list[ToolCallCompleted]:
+    """Return the results that a completed tool execution step reports."""
+    where = "step_complete.step_details"
+    return [
+        _result(step_id, response, f"{where}.tool_responses")
+        for response in mappings_in(details, "tool_responses", where)
+    ]
+
+
+def _result(step_id: str, response: Fields, where: str) -> ToolCallCompleted:
+    """A tool that raised is told by its text alone; only retrieval has a summary."""
+    content, metadata = response.get("content"), response.get("metadata")
+    tool_name = text_in(response, "tool_name", where)
+    text = plain_text(content)
+    failed = text.startswith(_TOOL_FAILED)
+    retrieval = tool_name == "knowledge_search" or (
+        isinstance(metadata, dict) and "document_ids" in metadata
+    )
+    known = read_tool_response(content, metadata) if retrieval and not failed else None
+    return ToolCallCompleted(
+        text_in(response, "call_id", where),
+        tool_name,
+        CallStatus.FAILED if failed else CallStatus.OK,
+        text,
+        step_id,
+        known.summary if known else None,
+        known.documents if known else (),
+        known.chunks if known else (),
+    )
