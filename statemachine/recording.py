@@ -169,10 +169,14 @@ def _read_header(fields: dict[str, object]) -> Header:
     dialect, request = fields.get("dialect"), fields.get("request", {})
     if not isinstance(dialect, str) or dialect not in DECODERS:
         raise RecordingDamaged(1, f"the dialect is none of {', '.join(DECODERS)}")
-    texts = [fields.get(name, "") for name in ("server", "title", "recorded_at")]
-    if not isinstance(request, dict) or not all(isinstance(text, str) for text in texts):
-        raise RecordingDamaged(1, "a field of the header has the wrong type")
-    return Header(dialect, *map(str, texts), request=request)
+    server, title, recorded_at = (
+        fields.get(name, "") for name in ("server", "title", "recorded_at")
+    )
+    if not isinstance(request, dict):
+        raise RecordingDamaged(1, "request is not an object")
+    if not (isinstance(server, str) and isinstance(title, str) and isinstance(recorded_at, str)):
+        raise RecordingDamaged(1, "server, title and recorded_at are not all strings")
+    return Header(dialect, server, title, recorded_at, request)
 
 
 def _time(number: int, fields: dict[str, object], earliest: float) -> float:

@@ -56,11 +56,20 @@ class TurnStream:
     )
 
     def __init__(
-        self, decoder: Decoder, *, conversation_id: str, request_id: str, prompt: str = ""
+        self,
+        decoder: Decoder,
+        *,
+        conversation_id: str,
+        request_id: str,
+        prompt: str = "",
+        machine: TurnMachine | None = None,
     ) -> None:
-        """`prompt` is the text that was sent upstream; it only serves to estimate its tokens."""
+        """`prompt` is the text that was sent upstream; it only serves to estimate its tokens.
+
+        `machine` is a turn's own machine, for who wants to see the events that it accepts.
+        """
         self._decoder = decoder
-        self._machine = TurnMachine(conversation_id, request_id)
+        self._machine = machine or TurnMachine(conversation_id, request_id)
         self._digest = hashlib.sha256()
         self._count = 0
         self._path: tuple[State, ...] = ()
@@ -77,6 +86,16 @@ class TurnStream:
     def ended(self) -> bool:
         """Tell whether the terminal emission has been returned."""
         return self._machine.state in FINAL
+
+    @property
+    def dialect(self) -> str:
+        """The dialect of the upstream."""
+        return self._decoder.dialect
+
+    @property
+    def count(self) -> int:
+        """How many emissions there are so far."""
+        return self._count
 
     @property
     def unknown(self) -> dict[str, int]:
@@ -199,6 +218,4 @@ def settle(emission: Emission, *, stored: bool, available_quotas: dict[str, int]
         message = "only a terminal emission can be settled"
         raise MachineMisuse(message)
     seal = replace(emission.seal, stored=stored, available_quotas=available_quotas)
-    return replace(
-        emission, seal=seal, payload=payload(emission.number, emission.output, seal)
-    )
+    return replace(emission, seal=seal, payload=payload(emission.number, emission.output, seal))

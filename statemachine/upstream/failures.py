@@ -48,6 +48,8 @@ CLIENT_STATUS = {
 }
 _SERVER_FAULT = (502, "upstream_error", "The upstream failed.")
 _CLIENT_FAULT = (400, "upstream_bad_request", "The upstream refused the request.")
+_CLIENT_ERRORS = range(400, 500)
+_SERVER_ERRORS = range(500, 600)
 _OWN_WORDS = frozenset({400, 404, 409, 413, 422, 429})
 
 
@@ -55,7 +57,7 @@ def upstream_failure(message: object, code: object = None) -> TurnFailed:
     """Return the failure that an upstream's error text and code stand for."""
     text = message if isinstance(message, str) else ""
     status = _status(text, code)
-    fallback = _CLIENT_FAULT if 400 <= status < 500 else _SERVER_FAULT
+    fallback = _CLIENT_FAULT if status in _CLIENT_ERRORS else _SERVER_FAULT
     status_code, our_code, response = CLIENT_STATUS.get(status, fallback)
     shown = _PREFIX.sub("", text, count=1) if status_code in _OWN_WORDS else ""
     cause = one_line(shown) or f"The upstream reported status {status}."
@@ -77,13 +79,13 @@ def one_line(text: str) -> str:
 def _status(text: str, code: object) -> int:
     stated = _stated(text, code)
     nested = _NESTED.search(text[:_DETAIL_LIMIT])
-    if stated >= 500 and nested and nested[1] in ("429", "503", "504"):
+    if stated in _SERVER_ERRORS and nested and nested[1] in ("429", "503", "504"):
         return int(nested[1])
     return stated
 
 
 def _stated(text: str, code: object) -> int:
-    if isinstance(code, int) and 400 <= code <= 599:
+    if isinstance(code, int) and (code in _CLIENT_ERRORS or code in _SERVER_ERRORS):
         return code
     if isinstance(code, str):
         if re.fullmatch(r"[45]\d\d", code):

@@ -1,0 +1,107 @@
+"""`turnstile replay`: a recording through the machine, to standard output."""
+
+import sys
+import time
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from statemachine import (
+    DECODERS,
+    ENCODERS,
+    Emission,
+    Ending,
+    Failure,
+    Recording,
+    StreamError,
+    TurnStream,
+    is_recording,
+    read_capture,
+    read_recording,
+)
+
+
+class UpstreamDialect(StrEnum):
+    """The dialects of an upstream."""
+
+    AGENTS = "agents"
+    RESPONSES = "responses"
+
+
+class Dialect(StrEnum):
+    """The dialects towards a client."""
+
+    NATIVE = "native"
+    TEXT = "text"
+
+
+def replay(
+    file: Annotated[Path, typer.Argument(help="A recording, or a raw .sse capture.")],
+    upstream: Annotated[
+        UpstreamDialect | None, typer.Option(help="Dialect of a raw capture; else found out.")
+    ] = None,
+    dialect: Annotated[Dialect, typer.Option(help="What to write.")] = Dialect.NATIVE,
+    speed: Annotated[
+        float, typer.Option(min=0, help="Pace: 1 as recorded, 2 twice as fast, 0 at once.")
+    ] = 0,
+) -> None:
+    """Replay a recording; the stream goes to standard output.
+
+    The exit status is 0 when the stream ends in `end` or `awaiting_input`, 1 when it ends in
+    `error`, and 2 when the file cannot be read.
+    """
+    try:
+        recording = load(file, upstream)
+    except (OSError, StreamError) as refused:
+        reason = refused.strerror if isinstance(refused, OSError) else refused
+        typer.echo(f"turnstile: {file}: {reason}", err=True)
+        raise typer.Exit(2) from None
+    encoder = ENCODERS[dialect]()
+    failed = False
+    for emission in play(recording, speed):
+        sys.stdout.buffer.write(encoder.encode(emission))
+        if speed:
+            sys.stdout.buffer.flush()
+        failed = isinstance(emission.output, Failure)
+    sys.stdout.buffer.flush()
+    raise typer.Exit(1 if failed else 0)
+
+
+def load(file: Path, upstream: UpstreamDialect | None = None) -> Recording:
+    """Read a recording or a raw capture.
+
+    Raises:
+        OSError: the file cannot be read.
+        StreamError: it is neither a recording nor a capture.
+    """
+    data = file.read_bytes()
+    return read_recording(data) if is_recording(data) else read_capture(data, upstream)
+
+
+def play(recording: Recording, speed: float) -> Iterator[Emission]:
+    """Yield what a recording makes the machine emit. The ids are always the same."""
+    decoder = DECODERS[recording.header.dialect]()
+    query = recording.header.request.get("query")
+    stream = TurnStream(
+        decoder,
+        conversation_id="00000000-0000-4000-8000-000000000001",
+        request_id="00000000-0000-4000-8000-000000000002",
+        prompt=query if isinstance(query, str) else "",
+    )
+    begun = time.monotonic()
+    yield from stream.begin(decoder.opening(recording.first_chunk))
+    for frame in recording.frames:
+        _wait(begun, frame.at_ms, speed)
+        yield from stream.feed_payload(frame.payload)
+    _wait(begun, recording.ended_ms, speed)
+    if recording.ending is Ending.RESET:
+        yield from stream.fail("upstream_reset", "The connection to the upstream was lost.")
+    yield from stream.finish()
+
+
+def _wait(begun: float, at_ms: float, speed: float) -> None:
+    if speed:
+        time.sleep(max(0.0, begun + at_ms / 1_000 / speed - time.monotonic()))

@@ -1,0 +1,68 @@
+"""`turnstile serve`: run the service."""
+
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+if TYPE_CHECKING:
+    from service.settings import Settings
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0: a free one.")] = None,
+    speed: Annotated[
+        float | None, typer.Option(help="Pace of played recordings; 0 plays them at once.")
+    ] = None,
+    recordings: Annotated[
+        Path | None, typer.Option(help="Directory of recordings to play as the upstream.")
+    ] = None,
+) -> None:
+    """Run the service. Settings come from TURNSTILE_* variables; options have the first word."""
+    from service.cli.server import TurnstileServer
+    from service.errors import SettingsInvalid
+    from service.telemetry.logs import configure_logs
+    from service.wiring import open_services
+
+    given = {"host": host, "port": port, "speed": speed, "recordings_directory": recordings}
+    try:
+        settings = _settings({name: value for name, value in given.items() if value is not None})
+        configure_logs(settings)
+        listener = _listen(settings.host, settings.port)
+        services = open_services(settings)
+    except (SettingsInvalid, OSError) as refused:
+        typer.echo(f"turnstile: {refused}", err=True)
+        raise typer.Exit(2) from None
+    TurnstileServer(services).run(sockets=[listener])
+
+
+def _settings(given: dict[str, Any]) -> "Settings":
+    from service.errors import SettingsInvalid
+    from service.settings import Settings
+
+    try:
+        return Settings(**given)
+    except ValidationError as invalid:
+        problems = [
+            f"{'.'.join(map(str, error['loc']))}: {error['msg']}"
+            for error in invalid.errors(include_url=False, include_input=False)
+        ]
+        raise SettingsInvalid(f"The settings are not valid: {'; '.join(problems)}") from None
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Take the port before anything else, so that a busy one is one clear line."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as refused:
+        listener.close()
+        reason = refused.strerror or str(refused)
+        hint = "choose another one with --port or PORT"
+        raise OSError(f"cannot listen on {host} port {port}: {reason}; {hint}") from None
+    return listener

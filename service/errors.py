@@ -1,0 +1,137 @@
+"""Why a request cannot be served: a stable code, an HTTP status and a safe sentence."""
+
+
+class ServiceError(Exception):
+    """A request cannot be served.
+
+    `response` says what happened and `cause` why; both are safe to show to a client.
+    `retry_after_s` becomes the header `Retry-After`.
+    """
+
+    code = "service_error"
+    status_code = 500
+    response = "The request cannot be served."
+    retry_after_s: int | None = None
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+
+class RequestNotJson(ServiceError):
+    """The body is not JSON."""
+
+    code = "request_not_json"
+    status_code = 400
+    response = "The request body is not a JSON object."
+
+
+class RequestInvalid(ServiceError):
+    """The body is JSON, but not what the route takes."""
+
+    code = "request_invalid"
+    status_code = 422
+    response = "The request is not valid."
+
+
+class BodyTooLarge(ServiceError):
+    """The body exceeds the limit."""
+
+    code = "body_too_large"
+    status_code = 413
+    response = "The request body is too large."
+
+
+class BodyTooSlow(ServiceError):
+    """The body did not come in time."""
+
+    code = "body_too_slow"
+    status_code = 408
+    response = "The request body took too long."
+
+
+class CursorInvalid(ServiceError):
+    """The cursor of a resume is not a number of this stream."""
+
+    code = "cursor_invalid"
+    status_code = 400
+    response = "The position to resume from is not valid."
+
+
+class TurnUnknown(ServiceError):
+    """There is no such turn, or it is not the caller's."""
+
+    code = "turn_unknown"
+    status_code = 404
+    response = "There is no such turn."
+
+
+class TooManyTurns(ServiceError):
+    """As many turns run as this process takes."""
+
+    code = "too_many_turns"
+    status_code = 503
+    response = "The service is busy; try again later."
+    retry_after_s = 5
+
+
+class Stopping(ServiceError):
+    """The process is about to stop."""
+
+    code = "stopping"
+    status_code = 503
+    response = "The service is stopping; try again on another instance."
+    retry_after_s = 1
+
+
+class RouteUnknown(ServiceError):
+    """No route has this path."""
+
+    code = "route_unknown"
+    status_code = 404
+    response = "There is nothing at this address."
+
+
+class MethodNotAllowed(ServiceError):
+    """The route has no such method."""
+
+    code = "method_not_allowed"
+    status_code = 405
+    response = "This address does not take that method."
+
+
+class InternalError(ServiceError):
+    """A bug of ours; the log has the details."""
+
+    code = "internal_error"
+    status_code = 500
+    response = "Something went wrong in the service."
+
+
+class SettingsInvalid(ServiceError):
+    """The service cannot start with these settings."""
+
+    code = "settings_invalid"
+
+
+class TurnRefused(ServiceError):
+    """The turn failed before anything was said."""
+
+    def __init__(self, code: str, status_code: int, response: str, cause: str) -> None:
+        super().__init__(cause)
+        self.code = code
+        self.status_code = status_code
+        self.response = response
+
+
+class UpstreamError(ServiceError):
+    """The upstream could not be used; `detail` is for the log."""
+
+    def __init__(
+        self, code: str, response: str, status_code: int = 502, detail: str | None = None
+    ) -> None:
+        super().__init__(response)
+        self.code = code
+        self.status_code = status_code
+        self.response = response
+        self.detail = detail

@@ -1,0 +1,93 @@
+"""Start a turn, follow it, stop it (protocol, section 5)."""
+
+import re
+
+import anyio
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from service.domain import MediaType
+from service.errors import CursorInvalid
+from service.routes.bodies import InterruptBody, parse, read_json, read_turn
+from service.routes.event_stream import stream_headers, stream_response
+from service.routes.problems import problem
+from service.routes.services import services_of
+from service.turns.start import start_turn
+from statemachine import Encoder, Interrupter, NativeEncoder, TextEncoder
+
+_CURSOR = re.compile(r"[0-9]{1,18}")
+
+
+async def start(request: Request) -> Response:
+    """POST /v1/streaming_query: start a turn and follow it.
+
+    A turn that fails before anything was said is an HTTP error, so the answer waits for the
+    first chunk of the upstream, though not for ever.
+    """
+    services = services_of(request)
+    body = await read_turn(request, services.settings)
+    turn = await start_turn(services, body.to_domain())
+    with anyio.move_on_after(services.settings.commit_wait_s):
+        await turn.settled.wait()
+    headers = stream_headers(turn.ids, turn.upstream.recording)
+    refusal = turn.refusal
+    if refusal is not None:
+        return problem(refusal, headers)
+    reader = await services.log.reader(turn.ids.request_id, 0)
+    encoder: Encoder = (
+        TextEncoder() if body.media_type is MediaType.TEXT else _native_encoder(request)
+    )
+    return stream_response(reader, 0, encoder, services.settings, headers)
+
+
+async def follow(request: Request) -> Response:
+    """GET /v1/streaming_query/{request_id}: follow a turn from where the caller was."""
+    services = services_of(request)
+    after = _cursor(request)
+    reader = await services.log.reader(_request_id(request), after)
+    headers = stream_headers(reader.ids)
+    encoder = _native_encoder(request)
+    if reader.at_end():
+        return Response(status_code=204, headers=headers)
+    if request.method == "HEAD":
+        return Response(headers=headers, media_type=encoder.content_type)
+    return stream_response(reader, after, encoder, services.settings, headers)
+
+
+async def interrupt(request: Request) -> Response:
+    """POST /v1/streaming_query/{request_id}/interrupt: stop a turn."""
+    return await _interrupt(request, _request_id(request))
+
+
+async def interrupt_by_body(request: Request) -> Response:
+    """POST /v1/streaming_query/interrupt: stop the turn that the body names."""
+    body = parse(InterruptBody, await read_json(request, services_of(request).settings))
+    return await _interrupt(request, str(body.request_id))
+
+
+async def _interrupt(request: Request, request_id: str) -> Response:
+    services = services_of(request)
+    await services.log.reader(request_id, 0)
+    interrupted = services.live.interrupt(request_id, Interrupter.USER)
+    message = "The turn was stopped." if interrupted else "The turn had already ended."
+    return JSONResponse({"request_id": request_id, "interrupted": interrupted, "message": message})
+
+
+def _request_id(request: Request) -> str:
+    request_id: str = request.path_params["request_id"]
+    return request_id.lower()
+
+
+def _native_encoder(request: Request) -> NativeEncoder:
+    query = request.query_params
+    return NativeEncoder(names=query.get("names") == "1", states=query.get("states") == "1")
+
+
+def _cursor(request: Request) -> int:
+    """Return the number of the last event that the caller has; the header has the first word."""
+    stated = request.headers.get("last-event-id") or request.query_params.get("last_event_id")
+    if not stated:
+        return 0
+    if not _CURSOR.fullmatch(stated):
+        raise CursorInvalid("Last-Event-ID must be the id of an event of this stream.")
+    return int(stated)

@@ -1,0 +1,47 @@
+"""The log lines of a turn: one canonical line at its end, and a warning per unknown kind."""
+
+import structlog
+
+from service.domain import TurnIds
+from statemachine import TurnStream
+
+logger = structlog.get_logger()
+
+
+def warn_unknown(unknown: dict[str, int], known: int, ids: TurnIds) -> int:
+    """Warn of every kind that was not there before; return how many there are now."""
+    if len(unknown) == known:
+        return known
+    for kind in list(unknown)[known:]:
+        logger.warning("chunk.kind_skipped", kind=kind, request_id=ids.request_id)
+    return len(unknown)
+
+
+def log_end(ids: TurnIds, stream: TurnStream, recording: str | None, duration_s: float) -> None:
+    """Write the canonical line of a turn. Nothing that people or models said is in it."""
+    summary, failure = stream.summary, stream.failure
+    usage = summary.usage
+    fields = {
+        "request_id": ids.request_id,
+        "conversation_id": ids.conversation_id,
+        "upstream_dialect": stream.dialect,
+        "recording": recording,
+        "state": stream.state.value,
+        "outcome": summary.outcome,
+        "finish_reason": summary.finish_reason,
+        "truncated": summary.truncated,
+        "code": summary.code,
+        "detail": failure.detail if failure else None,
+        "cause": failure.cause if failure else None,
+        "emissions": stream.count,
+        "tool_calls": len(summary.calls),
+        "shields": len(summary.shields),
+        "input_tokens": usage.input_tokens if usage else None,
+        "output_tokens": usage.output_tokens if usage else None,
+        "usage": "exact" if summary.exact else "estimated",
+        "unknown_chunks": sum(stream.unknown.values()),
+        "ignored_chunks": stream.ignored,
+        "duration_s": round(duration_s, 3),
+    }
+    shown = {name: value for name, value in fields.items() if value is not None}
+    (logger.warning if failure else logger.info)("turn.ended", **shown)

@@ -1,0 +1,1 @@
+"""The use cases: start a turn, drive it, follow it, stop it."""

@@ -1,0 +1,121 @@
+"""The only loop of a turn: payloads of the upstream in, emissions into the log.
+
+However the upstream, the clock or an operator ends it, the turn ends through the table, with one
+terminal emission, and that is settled before it is said.
+"""
+
+import time
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import anyio
+import structlog
+
+from service.errors import UpstreamError
+from service.ports import EmissionLog, UpstreamBody
+from service.settings import Settings
+from service.telemetry.turns import log_end, warn_unknown
+from service.turns.turn import RunningTurn
+from statemachine import Emission, Interrupter, MachineMisuse, TurnStream, settle
+
+logger = structlog.get_logger()
+
+type Emissions = tuple[Emission, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """Drives turns from their upstream into a log."""
+
+    log: EmissionLog
+    settings: Settings
+
+    async def drive(self, turn: RunningTurn) -> None:
+        """Drive one turn from its start to its one terminal emission."""
+        first = turn.started_at + self.settings.first_chunk_timeout_s
+        self._limit(turn, min(first, turn.started_at + self.settings.turn_timeout_s))
+        try:
+            with turn.reading:
+                await self._read(turn)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._end(turn)
+
+    async def _read(self, turn: RunningTurn) -> None:
+        """Read the upstream to its end; a failure of it becomes a failure of the turn."""
+        try:
+            async with turn.upstream.open() as body:
+                await self._pump(turn, body)
+        except UpstreamError as error:
+            await self._append(turn, _failed(turn.stream, error))
+        except Exception as error:  # the pump: a bug of ours must still end the stream
+            logger.exception("turn.crashed", request_id=turn.ids.request_id)
+            await self._append(turn, _crashed(turn.stream, error))
+
+    async def _pump(self, turn: RunningTurn, body: UpstreamBody) -> None:
+        """Apply payloads until the turn has ended; what an upstream sends after that is left."""
+        stream, known = turn.stream, 0
+        await self._append(turn, stream.begin(body.opening))
+        async with aclosing(body.payloads()) as payloads:
+            async for payload in payloads:
+                self._extend(turn)
+                await self._append(turn, stream.feed_payload(payload))
+                known = warn_unknown(stream.unknown, known, turn.ids)
+                if stream.ended:
+                    return
+                turn.settled.set()
+        await self._append(turn, stream.finish())
+
+    def _extend(self, turn: RunningTurn) -> None:
+        """Give the upstream its idle time again, within the time of the turn."""
+        idle = time.monotonic() + self.settings.idle_timeout_s
+        self._limit(turn, min(idle, turn.started_at + self.settings.turn_timeout_s))
+
+    @staticmethod
+    def _limit(turn: RunningTurn, at: float) -> None:
+        turn.reading.deadline = anyio.current_time() + at - time.monotonic()
+
+    async def _append(self, turn: RunningTurn, emissions: Emissions) -> None:
+        for emission in emissions:
+            if emission.terminal:
+                turn.terminal = emission
+            else:
+                await self.log.append(turn.ids.request_id, emission)
+
+    async def _end(self, turn: RunningTurn) -> None:
+        """Settle the turn, then say so; one that was cut short is ended first."""
+        if turn.terminal is None:
+            await self._append(turn, self._cut_short(turn))
+        if turn.terminal is None:
+            message = "a turn ended without a terminal emission"
+            raise MachineMisuse(message)
+        turn.terminal = settle(turn.terminal, stored=False, available_quotas={})
+        await self.log.append(turn.ids.request_id, turn.terminal)
+        duration_s = time.monotonic() - turn.started_at
+        log_end(turn.ids, turn.stream, turn.upstream.recording, duration_s)
+
+    def _cut_short(self, turn: RunningTurn) -> Emissions:
+        if turn.stopped_by is not None:
+            return turn.stream.interrupt(turn.stopped_by)
+        if turn.reading.cancelled_caught:
+            return self._timed_out(turn)
+        return turn.stream.interrupt(Interrupter.DRAIN)
+
+    def _timed_out(self, turn: RunningTurn) -> Emissions:
+        """Tell a turn that took too long from an upstream that was silent too long."""
+        if time.monotonic() - turn.started_at >= self.settings.turn_timeout_s:
+            message = f"The turn took longer than {self.settings.turn_timeout_s:g} s."
+            return turn.stream.fail("turn_timeout", message, status_code=504)
+        message = "The upstream was silent for too long."
+        return turn.stream.fail("upstream_timeout", message, status_code=504)
+
+
+def _failed(stream: TurnStream, error: UpstreamError) -> Emissions:
+    return stream.fail(
+        error.code, error.response, status_code=error.status_code, detail=error.detail
+    )
+
+
+def _crashed(stream: TurnStream, error: Exception) -> Emissions:
+    message = "Something went wrong in the service."
+    return stream.fail("internal_error", message, status_code=500, detail=repr(error)[:500])

@@ -1,0 +1,76 @@
+"""The turns that run in this process: their owner and their end."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import anyio
+from anyio.abc import TaskGroup
+
+from service.errors import Stopping
+from service.turns.turn import RunningTurn
+from statemachine import Interrupter
+
+type Drive = Callable[[RunningTurn], Awaitable[None]]
+
+
+class LiveTurns:
+    """Owns the tasks of all running turns; a turn belongs to the process, not to a request."""
+
+    def __init__(self, drive: Drive) -> None:
+        self._drive = drive
+        self._turns: dict[str, RunningTurn] = {}
+        self._tasks: TaskGroup | None = None
+
+    @property
+    def accepting(self) -> bool:
+        """Tell whether new turns are taken."""
+        return self._tasks is not None
+
+    def admit(self) -> TaskGroup:
+        """Return what runs turns.
+
+        Raises:
+            Stopping: the process is about to stop.
+        """
+        if self._tasks is None:
+            raise Stopping("No new turns are taken.")
+        return self._tasks
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run turns until the context is left; then those that still run are stopped."""
+        async with anyio.create_task_group() as tasks:
+            self._tasks = tasks
+            try:
+                yield
+            finally:
+                self.stop_all()
+
+    def launch(self, turn: RunningTurn) -> None:
+        """Set a turn going.
+
+        Raises:
+            Stopping: the process is about to stop.
+        """
+        tasks = self.admit()
+        self._turns[turn.ids.request_id] = turn
+        tasks.start_soon(self._own, turn, name=f"turn {turn.ids.request_id}")
+
+    def interrupt(self, request_id: str, by: Interrupter) -> bool:
+        """Stop one turn; False when it does not run (any more)."""
+        turn = self._turns.get(request_id)
+        return turn is not None and turn.stop(by)
+
+    def stop_all(self) -> None:
+        """Take no new turns and stop all that run: their readers get a terminal event."""
+        self._tasks = None
+        for turn in list(self._turns.values()):
+            turn.stop(Interrupter.DRAIN)
+
+    async def _own(self, turn: RunningTurn) -> None:
+        try:
+            await self._drive(turn)
+        finally:
+            del self._turns[turn.ids.request_id]
+            turn.settled.set()
+            turn.done.set()

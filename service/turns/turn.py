@@ -1,0 +1,51 @@
+"""One running turn: what drives it, and how it is stopped."""
+
+from dataclasses import dataclass, field
+
+import anyio
+
+from service.domain import TurnIds
+from service.errors import TurnRefused
+from service.ports import UpstreamTurn
+from statemachine import Emission, Failure, Interrupter, TurnStream
+
+_OPENING_EMISSIONS = 1
+"""A stream opens with `start`; nothing else comes before the upstream has said something."""
+
+
+@dataclass(slots=True, eq=False)
+class RunningTurn:
+    """A turn that this process drives.
+
+    `settled` is set when the first upstream chunk was applied or the turn has ended, so that a
+    route can tell whether there is anything to stream. `reading` ends the wait for the upstream.
+    `started_at` is a monotonic time in seconds.
+    """
+
+    ids: TurnIds
+    upstream: UpstreamTurn
+    stream: TurnStream
+    started_at: float
+    terminal: Emission | None = None
+    stopped_by: Interrupter | None = None
+    reading: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    settled: anyio.Event = field(default_factory=anyio.Event)
+    done: anyio.Event = field(default_factory=anyio.Event)
+
+    def stop(self, by: Interrupter) -> bool:
+        """Stop the turn; False when it has come to its end already."""
+        if self.terminal is not None or self.stopped_by is not None:
+            return False
+        self.stopped_by = by
+        self.reading.cancel()
+        return True
+
+    @property
+    def refusal(self) -> TurnRefused | None:
+        """The failure that the turn began with, when nothing else was said."""
+        if self.terminal is None or not isinstance(self.terminal.output, Failure):
+            return None
+        if self.terminal.number > _OPENING_EMISSIONS + 1:
+            return None
+        output = self.terminal.output
+        return TurnRefused(output.code, output.status_code, output.response, output.cause)

@@ -1,0 +1,1 @@
+"""Towards Llama Stack: where the chunks come from."""

@@ -1,0 +1,152 @@
+"""Recorded sessions as the upstream: real streams of real servers, at their real pace.
+
+They take the same way as a live upstream: payloads as they were on the wire, then the machine.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from service.domain import Session, TurnRequest, UpstreamInfo
+from service.errors import SettingsInvalid, UpstreamError
+from statemachine import (
+    DECODERS,
+    Decoder,
+    Ending,
+    Recording,
+    RecordingDamaged,
+    TurnResumed,
+    TurnStarted,
+    read_recording,
+)
+
+type Opening = TurnStarted | TurnResumed
+
+PACKAGED = Path(__file__).parent.parent / "recordings"
+NOTICE = "Answers are recordings of real Llama Stack servers; no model runs here."
+_FREQUENT_WORDS = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        a about an and are as at be by can do does for from get has have how i if in is
+        it me my not of on or our should that the their them they this to was we what
+        when where which who why will with without you your
+        """,
+    )
+)
+
+
+def load_recordings(directory: Path) -> dict[str, Recording]:
+    """Return the recordings of a directory by title, in the order of their file names.
+
+    Raises:
+        SettingsInvalid: there is none, one is damaged, or two have one title.
+    """
+    recordings: dict[str, Recording] = {}
+    for path in sorted(directory.glob("*.jsonl")):
+        try:
+            recording = read_recording(path.read_bytes())
+        except (OSError, RecordingDamaged) as refused:
+            raise SettingsInvalid(f"The recording {path} cannot be read: {refused}") from refused
+        title = recording.header.title or path.stem
+        if title in recordings:
+            raise SettingsInvalid(f"Two recordings in {directory} have the title {title!r}.")
+        recordings[title] = recording
+    if not recordings:
+        raise SettingsInvalid(f"There are no recordings (*.jsonl) in {directory}.")
+    return recordings
+
+
+class ReplayedBody:
+    """One recorded stream while it is played; a speed of 0 plays it at once."""
+
+    def __init__(self, recording: Recording, opening: Opening, speed: float) -> None:
+        self.opening = opening
+        self._recording = recording
+        self._speed = speed
+
+    async def payloads(self) -> AsyncGenerator[bytes]:
+        """See `UpstreamBody.payloads`."""
+        begun = asyncio.get_running_loop().time()
+        for frame in self._recording.frames:
+            await self._until(begun, frame.at_ms)
+            yield frame.payload
+        await self._until(begun, self._recording.ended_ms)
+        if self._recording.ending is Ending.RESET:
+            raise UpstreamError("upstream_reset", "The connection to the upstream was lost.")
+
+    async def _until(self, begun: float, at_ms: float) -> None:
+        """Sleep until the frame is due, and always let the others have their turn."""
+        due = begun + at_ms / 1_000 / self._speed if self._speed else 0.0
+        await asyncio.sleep(max(0.0, due - asyncio.get_running_loop().time()))
+
+
+class ReplayedTurn:
+    """A recorded session that is ready to be played."""
+
+    def __init__(self, title: str, recording: Recording, speed: float) -> None:
+        self.recording: str | None = title
+        self.decoder: Decoder = DECODERS[recording.header.dialect]()
+        self._recording = recording
+        self._speed = speed
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[ReplayedBody]:
+        """See `UpstreamTurn.open`."""
+        opening = self.decoder.opening(self._recording.first_chunk)
+        yield ReplayedBody(self._recording, opening, self._speed)
+
+
+class ReplayedUpstream:
+    """Plays the recording that fits a question best."""
+
+    def __init__(
+        self, recordings: dict[str, Recording], *, default_session: str, speed: float
+    ) -> None:
+        self._recordings = recordings
+        self._titles = {_normalised(title): title for title in recordings}
+        self._words = {title: _words(title) for title in recordings}
+        self._speed = speed
+        self.info = UpstreamInfo(
+            kind="recorded",
+            recorded=True,
+            notice=NOTICE,
+            speed=speed,
+            default_session=default_session,
+            sessions=tuple(_session(title, each) for title, each in recordings.items()),
+        )
+
+    async def prepare(self, request: TurnRequest) -> ReplayedTurn:
+        """See `Upstream.prepare`."""
+        title = self.title_for(request.query)
+        return ReplayedTurn(title, self._recordings[title], self._speed)
+
+    def title_for(self, query: str) -> str:
+        """Return the exact title, else the best match by words, else the default."""
+        exact = self._titles.get(_normalised(query))
+        return exact or self._best(_words(query)) or self.info.default_session
+
+    def _best(self, asked: frozenset[str]) -> str | None:
+        """Return the title that shares the rarest words; equal ones in the order of titles."""
+        scores = {title: self._score(asked & words) for title, words in self._words.items()}
+        best = max(scores, key=lambda title: scores[title])
+        return best if scores[best] else None
+
+    def _score(self, shared: Iterable[str]) -> float:
+        return sum(1 / sum(word in words for words in self._words.values()) for word in shared)
+
+
+def _session(title: str, recording: Recording) -> Session:
+    header = recording.header
+    query = header.request.get("query")
+    return Session(title, query if isinstance(query, str) else title, header.dialect, header.server)
+
+
+def _normalised(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", text.casefold())) - _FREQUENT_WORDS
