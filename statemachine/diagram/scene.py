@@ -1,26 +1,24 @@
 """A drawing with sizes: where every box and curve stands."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
-from statemachine.diagram.columns import Column, Slot, chain, columns, ranks, states_between
-from statemachine.diagram.edges import OPEN, Edge
-from statemachine.diagram.labels import LINE_HEIGHT, width
+from statemachine.diagram.columns import Slot, chain
+from statemachine.diagram.edges import Edge
+from statemachine.diagram.labels import width
+from statemachine.diagram.plan import PORT_GAP, Lines, Plan
 from statemachine.diagram.shapes import Box, Curve, Point, bulging, loop, sideways, upright
 from statemachine.states import State
 
 _MARGIN = 12.0
-_LETTER_WIDTH = 7.85
-_PORT_GAP = 14.0
 _FRAME_PAD = 16.0
 _LOOP_ROOM = 36.0
 _BULGE = 56.0
 
-type Lines = tuple[str, ...]
-type Anchor = tuple[State, str]
-"""A side of a state: left, right, top or bottom."""
+type _Slots = dict[tuple[int, Slot], Box]
+type _Ports = dict[tuple[int, int], Point]
+"""Where an edge, by its number, begins (0) and ends (1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,99 +31,97 @@ class Scene:
     frame: Box
 
 
-class _Plan:
-    """What is known of a drawing before it has sizes."""
-
-    def __init__(self, edges: Sequence[Edge], texts: Sequence[Lines]) -> None:
-        self.edges = edges
-        self.texts = texts
-        self.rank = ranks()
-        self.columns = columns(edges)
-        self.sides = [self._sides(edge) for edge in edges]
-        self.crowds = Counter(
-            (state, side)
-            for edge, sides in zip(edges, self.sides, strict=True)
-            for state, side in zip((edge.source, edge.dest), sides, strict=True)
-        )
-
-    def _sides(self, edge: Edge) -> tuple[str, str]:
-        """Return where an edge leaves its source and where it enters its destination."""
-        source, dest = self.rank[edge.source], self.rank[edge.dest]
-        if edge.source is edge.dest:
-            return "corner", "corner"
-        if source != dest:
-            return ("right", "left") if source < dest else ("left", "right")
-        column = self.columns[source]
-        if states_between(column, edge.source, edge.dest):
-            return "right", "right"
-        below = column.index(edge.source) < column.index(edge.dest)
-        return ("bottom", "top") if below else ("top", "bottom")
-
-    def height(self, slot: Slot) -> float:
-        """Return how high a slot is; a state must have room for what ends at its sides."""
-        if not isinstance(slot, State):
-            return 8.0
-        crowd = max(self.crowds[slot, "left"], self.crowds[slot, "right"])
-        return max(34.0, crowd * _PORT_GAP + 10)
-
-    def width(self, column: Column) -> float:
-        """Return how wide a column is."""
-        return max(len(slot) for slot in column if isinstance(slot, State)) * _LETTER_WIDTH + 22
-
-    def row_gap(self) -> float:
-        """Return the space between two slots of a column: room for the labels in it."""
-        beside = [
-            text
-            for text, sides in zip(self.texts, self.sides, strict=True)
-            if sides[0] in ("top", "bottom")
-        ]
-        return max(map(len, beside)) * LINE_HEIGHT + 28
-
-    def column_gap(self, number: int) -> float:
-        """Return the space right of a column: room for the labels in it."""
-        crossing = [
-            width(text)
-            for edge, text in zip(self.edges, self.texts, strict=True)
-            if number in self._gaps(edge)
-        ]
-        return max(crossing) + 40
-
-    def _gaps(self, edge: Edge) -> range:
-        ends = (self.rank[edge.source], self.rank[edge.dest])
-        return range(min(ends), max(ends))
-
-
 def scene(edges: Sequence[Edge], texts: Sequence[Lines], notes: Sequence[Lines]) -> Scene:
     """Lay out edges with their labels; `notes` are the labels between frame and final states."""
-    plan = _Plan(edges, texts)
-    slots = _slots(plan, max(map(width, notes)) + 24)
+    plan = Plan(edges, texts)
+    note_room = max(map(width, notes)) + 36
+    slots = _slots(plan, note_room)
     boxes = {slot: box for (_, slot), box in slots.items() if isinstance(slot, State)}
-    inner = [boxes[state] for state in OPEN]
+    last = len(plan.columns) - 1
+    inner = [box for (number, _), box in slots.items() if number < last]
     left = min(box.left for box in inner) - _FRAME_PAD
-    right = max(box.right for box in inner) + _BULGE
     top = min(box.top for box in inner) - _LOOP_ROOM
-    bottom = max(box.bottom for box in inner) + _FRAME_PAD
-    frame = Box(left, top, right - left, bottom - top)
-    width_, height = max(box.right for box in boxes.values()) + _MARGIN, bottom + _MARGIN
-    return Scene(Box(0, 0, width_, height), boxes, tuple(_curves(plan, slots)), frame)
+    right = min(box.left for (number, _), box in slots.items() if number == last) - note_room
+    frame = Box(left, top, right - left, max(box.bottom for box in inner) + _FRAME_PAD - top)
+    right_most = max(box.right for box in boxes.values())
+    lowest = max(frame.bottom, *(box.bottom for box in boxes.values()))
+    page = Box(0, 0, right_most + _MARGIN, lowest + _MARGIN)
+    return Scene(page, boxes, tuple(_curves(plan, slots)), frame)
 
 
-def _slots(plan: _Plan, note_room: float) -> dict[tuple[int, Slot], Box]:
+def _slots(plan: Plan, note_room: float) -> _Slots:
     """Give every slot of every column its box."""
-    gap = plan.row_gap()
-    heights = [sum(map(plan.height, column)) + gap * (len(column) - 1) for column in plan.columns]
+    heights = [plan.column_height(column) for column in plan.columns]
     middle = _MARGIN + _LOOP_ROOM + max(heights) / 2
-    slots: dict[tuple[int, Slot], Box] = {}
+    slots: _Slots = {}
     left = _MARGIN + _FRAME_PAD
     for number, column in enumerate(plan.columns):
         wide = plan.width(column)
         if number == len(plan.columns) - 1:
             left += note_room
         top = middle - heights[number] / 2
-        for slot in column:
+        for slot, above in zip(column, plan.row_gaps(column), strict=True):
+            top += above
             slots[number, slot] = Box(left, top, wide, plan.height(slot))
-            top += plan.height(slot) + gap
+            top += plan.height(slot)
         left += wide
         if number < len(plan.columns) - 1:
             left += plan.column_gap(number)
     return slots
+
+
+def _curves(plan: Plan, slots: _Slots) -> Iterator[Curve]:
+    """Draw every edge from port to port, through its waypoints."""
+    ports = _ports(plan, slots)
+    for number, (edge, sides) in enumerate(zip(plan.edges, plan.sides, strict=True)):
+        if sides[0] == "corner":
+            yield loop(slots[plan.rank[edge.source], edge.source])
+            continue
+        start, end = ports[number, 0], ports[number, 1]
+        if sides[0] in ("top", "bottom"):
+            yield upright(start, end)
+        elif sides[0] == sides[1]:
+            yield bulging(start, end, _BULGE)
+        else:
+            between = _stations(plan, slots, edge)[1:-1]
+            passed = [point for box in between for point in _through(box, start, end)]
+            yield sideways([start, *passed, end])
+
+
+def _stations(plan: Plan, slots: _Slots, edge: Edge) -> list[Box]:
+    step = 1 if plan.rank[edge.dest] > plan.rank[edge.source] else -1
+    slot_numbers = enumerate(chain(edge, plan.rank))
+    if plan.rank[edge.dest] == plan.rank[edge.source]:
+        step = 0
+    return [slots[plan.rank[edge.source] + step * number, slot] for number, slot in slot_numbers]
+
+
+def _through(box: Box, start: Point, end: Point) -> tuple[Point, Point]:
+    """Return where an edge enters and leaves a waypoint."""
+    sides = ((box.left, box.center[1]), (box.right, box.center[1]))
+    return sides if start[0] < end[0] else sides[::-1]
+
+
+def _ports(plan: Plan, slots: _Slots) -> _Ports:
+    """Spread the ends at each side of a state, in the order of where they come from."""
+    crowds: dict[tuple[State, str], list[tuple[float, int, int]]] = defaultdict(list)
+    for number, (edge, sides) in enumerate(zip(plan.edges, plan.sides, strict=True)):
+        stations = _stations(plan, slots, edge)
+        upright = sides[0] in ("top", "bottom")
+        toward = [0.0 if upright else stations[at].center[1] for at in (1, -2)]
+        crowds[edge.source, sides[0]].append((toward[0], number, 0))
+        crowds[edge.dest, sides[1]].append((toward[1], number, 1))
+    return {
+        (number, end): _port(slots[plan.rank[state], state], side, index - (len(crowd) - 1) / 2)
+        for (state, side), crowd in crowds.items()
+        for index, (_, number, end) in enumerate(sorted(crowd))
+    }
+
+
+def _port(box: Box, side: str, place: float) -> Point:
+    x, y = box.center
+    match side:
+        case "left" | "right":
+            return (box.left if side == "left" else box.right, y + place * PORT_GAP)
+        case _:
+            return (x + place * PORT_GAP * 2, box.top if side == "top" else box.bottom)

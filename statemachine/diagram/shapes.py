@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
+from math import dist
 
 type Point = tuple[float, float]
 type Bend = tuple[Point, Point, Point]
 
-_SAMPLES = 24
+_SAMPLE_GAP = 3.0
 _HEAD_LENGTH, _HEAD_HALF_WIDTH = 7.0, 3.4
 
 
@@ -49,9 +51,14 @@ class Box:
         height = min(self.bottom, other.bottom) - max(self.top, other.top)
         return max(width, 0) * max(height, 0)
 
-    def holds(self, point: Point) -> bool:
-        """Tell whether a point is inside."""
-        return self.left <= point[0] <= self.right and self.top <= point[1] <= self.bottom
+    def border(self) -> tuple["Box", ...]:
+        """Return its four sides as boxes of no more than a line."""
+        return (
+            Box(self.left, self.top, self.width, 1),
+            Box(self.left, self.bottom, self.width, 1),
+            Box(self.left, self.top, 1, self.height),
+            Box(self.right, self.top, 1, self.height),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +78,7 @@ class Curve:
     def head(self) -> str:
         """The points of the arrow head at the end, as SVG polygon data."""
         _, (before_x, before_y), (x, y) = self.bends[-1]
-        length = ((x - before_x) ** 2 + (y - before_y) ** 2) ** 0.5
+        length = dist((x, y), (before_x, before_y))
         along_x, along_y = (x - before_x) / length, (y - before_y) / length
         back = (x - along_x * _HEAD_LENGTH, y - along_y * _HEAD_LENGTH)
         aside = (-along_y * _HEAD_HALF_WIDTH, along_x * _HEAD_HALF_WIDTH)
@@ -83,18 +90,21 @@ class Curve:
         return " ".join(_pair(corner) for corner in corners)
 
     def points(self) -> Iterator[Point]:
-        """Yield points along the curve, evenly in its parameter."""
+        """Yield points along the curve, a few pixels from each other."""
         start = self.start
         for bend in self.bends:
-            for number in range(_SAMPLES):
-                yield _at(start, bend, (number + 0.5) / _SAMPLES)
+            knots = (start, *bend)
+            length = sum(dist(one, other) for one, other in pairwise(knots))
+            samples = int(length / _SAMPLE_GAP) + 2
+            for number in range(samples):
+                yield _at(start, bend, (number + 0.5) / samples)
             start = bend[-1]
 
 
 def sideways(points: list[Point]) -> Curve:
     """Return a curve through points that leaves and enters each of them horizontally."""
     bends: list[Bend] = []
-    for (x, y), (to_x, to_y) in zip(points, points[1:], strict=False):
+    for (x, y), (to_x, to_y) in pairwise(points):
         middle = (x + to_x) / 2
         bends.append(((middle, y), (middle, to_y), (to_x, to_y)))
     return Curve(points[0], tuple(bends))

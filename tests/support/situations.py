@@ -5,13 +5,13 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from itertools import product
 
 from statemachine.emissions import Output
 from statemachine.errors import IllegalTransition
 from statemachine.events import (
+    EVENTS,
     Call,
     CallStatus,
     InputReason,
@@ -39,6 +39,12 @@ from statemachine.guards import Context
 from statemachine.machine import TurnMachine
 from statemachine.states import State
 from statemachine.table import TRANSITIONS, Row
+
+ROWS = {
+    (state, kind): [row for row in TRANSITIONS if (row.source, row.event) == (state, kind)]
+    for state, kind in product(State, EVENTS)
+}
+"""The rows of the table by source state and event."""
 
 STEP_IDS = ("s1", "s2")
 CALLS = (Call("c1", "get_weather", '{"city":"Prague"}'), Call("c2", "get_time", "{}", "lab"))
@@ -107,23 +113,16 @@ class Verdict:
 
 def rows_for(context: Context, event: TurnEvent) -> list[Row]:
     """Return the rows of the table that accept the event; more than one is a fault of the table."""
-    return [
-        row
-        for row in TRANSITIONS
-        if row.source is context.state and row.event is type(event)
-        if row.when is None or row.when(context, event)
-    ]
+    rows = ROWS[context.state, type(event)]
+    return [row for row in rows if row.when is None or row.when(context, event)]
 
 
 def verdict(context: Context, event: TurnEvent) -> Verdict:
     """Read the table by hand."""
     rows = rows_for(context, event)
-    after = deepcopy(context)
+    after = replace(context, calls=dict(context.calls))
     if not rows:
-        legal = dict.fromkeys(each.event.__name__ for each in TRANSITIONS if each.source is context.state)
-        same = [row for row in TRANSITIONS if (row.source, row.event) == (context.state, type(event))]
-        needs = " or ".join(row.when.__name__ for row in same if row.when)
-        return Verdict(None, (context.state, type(event).__name__, tuple(legal), needs), after)
+        return Verdict(None, _refusal(context.state, type(event)), after)
     (row,) = rows
     outputs = tuple(output for emit in row.emits for output in emit(context, event))
     after.apply(event)
@@ -131,9 +130,13 @@ def verdict(context: Context, event: TurnEvent) -> Verdict:
     return Verdict(outputs, None, after)
 
 
-def happened(
-    context: Context, receive: Callable[[Context], tuple[Output, ...]]
-) -> Verdict:
+def _refusal(state: State, kind: type[TurnEvent]) -> tuple[str, str, tuple[str, ...], str]:
+    legal = dict.fromkeys(row.event.__name__ for row in TRANSITIONS if row.source is state)
+    needs = " or ".join(row.when.__name__ for row in ROWS[state, kind] if row.when)
+    return (state, kind.__name__, tuple(legal), needs)
+
+
+def happened(context: Context, receive: Callable[[Context], tuple[Output, ...]]) -> Verdict:
     """Say what a receiving function did with a context of its own."""
     try:
         outputs = receive(context)

@@ -7,11 +7,10 @@ from itertools import product
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 from transitions import Machine
 
 from statemachine import FINAL, TRANSITIONS, IllegalTransition, MachineMisuse, State, TurnMachine
-from statemachine.events import EVENTS, StepStarted, TextDelta, TurnEvent, TurnStarted
+from statemachine.events import EVENTS, StepKind, StepStarted, TextDelta, TurnEvent, TurnStarted
 from statemachine.guards import Context, Guard
 from statemachine.machine import DELTAS, ENGINE, LANE, _trigger, compile_lane
 from statemachine.states import MEANINGS
@@ -32,6 +31,10 @@ from tests.support.walks import any_context, any_event
 GUARDED = [row for row in TRANSITIONS if row.when]
 
 
+def name_of_row(row: Row) -> str:
+    return "-".join(filter(None, [row.source, row.event.__name__, name_of(row.when)]))
+
+
 def name_of(value: object) -> str | None:
     return getattr(value, "__name__", None)
 
@@ -45,7 +48,7 @@ def test_every_event_in_every_state_does_what_the_table_says(
         assert received(context, event) == verdict(context, event), (context, event)
 
 
-@pytest.mark.parametrize("row", TRANSITIONS, ids=lambda row: f"{row.source}-{name_of(row.event)}")
+@pytest.mark.parametrize("row", TRANSITIONS, ids=name_of_row)
 def test_every_row_is_taken_by_some_event(row: Row) -> None:
     taken = [
         rows_for(context, event) == [row]
@@ -55,7 +58,7 @@ def test_every_row_is_taken_by_some_event(row: Row) -> None:
     assert any(taken)
 
 
-@pytest.mark.parametrize("row", GUARDED, ids=lambda row: f"{row.source}-{name_of(row.when)}")
+@pytest.mark.parametrize("row", GUARDED, ids=name_of_row)
 def test_every_guard_says_yes_to_some_events_and_no_to_others(row: Row) -> None:
     guard: Guard = row.when
 
@@ -84,10 +87,10 @@ def test_a_refused_event_leaves_the_machine_untouched(state: State) -> None:
 def test_a_refusal_names_state_event_guard_and_what_would_have_been_legal() -> None:
     machine = TurnMachine("conv", "req")
     machine.receive(TurnStarted())
-    machine.receive(StepStarted("s1", "inference"))
+    machine.receive(StepStarted("s1", StepKind.INFERENCE))
 
     with pytest.raises(IllegalTransition) as refused:
-        machine.receive(TextDelta("s2", "inference", "Hi"))
+        machine.receive(TextDelta("s2", StepKind.INFERENCE, "Hi"))
 
     assert (refused.value.state, refused.value.event) == ("step_in_progress", "TextDelta")
     assert refused.value.needs == "in_open_inference"
@@ -154,7 +157,7 @@ def test_turns_are_never_registered_with_the_engine() -> None:
     machine = TurnMachine("conv", "req")
 
     machine.receive(TurnStarted())
-    machine.receive(StepStarted("s1", "inference"))
+    machine.receive(StepStarted("s1", StepKind.INFERENCE))
 
     assert ENGINE.models == []
 
@@ -180,6 +183,3 @@ def test_python_without_assertions_accepts_and_refuses_the_same() -> None:
     )
 
     assert optimised.stdout.strip() == fingerprint()
-
-
-_ = st  # placeholder
