@@ -4,11 +4,16 @@ A setting is given as `TURNSTILE_<NAME>` in the environment, or as an option of 
 where there is one. The table in the service's README is generated from here.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_PREFIX = "TURNSTILE_"
+_NOT_SETTINGS = frozenset({"TURNSTILE_PYTHON"})
+"""Variables of the scripts in `deploy/`."""
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
@@ -16,7 +21,7 @@ Seconds = Annotated[float, Field(gt=0, le=86_400)]
 class Settings(BaseSettings):
     """The settings of one process, read once."""
 
-    model_config = SettingsConfigDict(env_prefix="TURNSTILE_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid")
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8080, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
@@ -76,3 +81,10 @@ class Settings(BaseSettings):
         description="Emissions kept in all; ended turns go first, the oldest of them first.",
     )
     log_ttl_s: Seconds = Field(600.0, description="How long an ended turn can still be resumed.")
+
+
+def unknown_variables() -> list[str]:
+    """Return the TURNSTILE_* variables that are no settings, most likely misspelt."""
+    known = {f"{_PREFIX}{name.upper()}" for name in Settings.model_fields} | _NOT_SETTINGS
+    given = {name.upper() for name in os.environ if name.upper().startswith(_PREFIX)}
+    return sorted(given - known)

@@ -24,6 +24,8 @@ from statemachine.events import (
     TurnCompleted,
     TurnFailed,
     TurnInterrupted,
+    TurnResumed,
+    TurnStarted,
     Usage,
 )
 from statemachine.guards import Context
@@ -189,9 +191,9 @@ class Emission:
         return self.seal is not None
 
 
-def start(context: Context, _: object) -> tuple[Output, ...]:
+def start(context: Context, event: TurnStarted | TurnResumed) -> tuple[Output, ...]:
     """Open the stream."""
-    return (Start(context.conversation_id, context.request_id, context.turn_id),)
+    return (Start(context.conversation_id, context.request_id, event.turn_id),)
 
 
 def token(_: Context, event: TextDelta | RefusalDelta) -> tuple[Output, ...]:

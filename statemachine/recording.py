@@ -19,6 +19,8 @@ from statemachine.upstream.frames import FrameReader, parse_payload
 
 FORMAT_VERSION = 1
 _VERSION_KEY = "turnstile_recording"
+_LATEST_MS = 2**53
+"""No body lasts longer, and floats count every ms up to here."""
 
 
 class Ending(StrEnum):
@@ -181,7 +183,7 @@ def _read_header(fields: dict[str, object]) -> Header:
 
 def _time(number: int, fields: dict[str, object], earliest: float) -> float:
     at_ms = fields.get("at_ms")
-    if isinstance(at_ms, bool) or not isinstance(at_ms, int | float):
+    if isinstance(at_ms, bool) or not isinstance(at_ms, int | float) or at_ms > _LATEST_MS:
         raise RecordingDamaged(number, "at_ms is not a number")
     if at_ms < earliest:
         raise RecordingDamaged(number, "at_ms goes back")

@@ -131,6 +131,9 @@ class TurnStream:
 
     def feed_payload(self, data: bytes) -> Emissions:
         """Apply one `data:` payload as it was on the wire; see `feed`."""
+        if self._machine.state in FINAL:
+            self.ignored += 1
+            return ()
         if data == DONE:
             note_unknown(self._decoder.unknown, DONE.decode())
             return ()
@@ -162,7 +165,7 @@ class TurnStream:
         return () if self.ended else self._apply((failed,))
 
     def _fail(self, violation: ProtocolViolation) -> Emissions:
-        return () if self.ended else self._apply((violation_failure(violation),))
+        return self._apply((violation_failure(violation),))
 
     def _apply(self, events: Iterable[TurnEvent]) -> Emissions:
         """Move by the events of one chunk; the first illegal one ends the turn."""

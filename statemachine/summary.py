@@ -66,8 +66,10 @@ class Summary:
     @property
     def documents(self) -> tuple[Document, ...]:
         """The documents that tools referred to, each url (or document without one) once."""
-        found = [each for result in self.results.values() for each in result.documents]
-        return tuple({each.url or each: each for each in reversed(found)}.values())[::-1]
+        found: dict[object, Document] = {}
+        for each in (each for result in self.results.values() for each in result.documents):
+            found.setdefault(each.url or each, each)
+        return tuple(found.values())
 
     @property
     def chunks(self) -> tuple[RagChunk, ...]:

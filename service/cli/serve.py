@@ -41,8 +41,11 @@ def serve(
 
 def _settings(given: dict[str, Any]) -> "Settings":
     from service.errors import SettingsInvalid
-    from service.settings import Settings
+    from service.settings import Settings, unknown_variables
 
+    unknown = unknown_variables()
+    if unknown:
+        raise SettingsInvalid(f"There is no such setting: {', '.join(unknown)}")
     try:
         return Settings(**given)
     except ValidationError as invalid:

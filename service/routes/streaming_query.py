@@ -68,7 +68,7 @@ async def interrupt_by_body(request: Request) -> Response:
 async def _interrupt(request: Request, request_id: str) -> Response:
     services = services_of(request)
     await services.log.reader(request_id, 0)
-    interrupted = services.live.interrupt(request_id, Interrupter.USER)
+    interrupted = await services.live.interrupt(request_id, Interrupter.USER)
     message = "The turn was stopped." if interrupted else "The turn had already ended."
     return JSONResponse({"request_id": request_id, "interrupted": interrupted, "message": message})
 

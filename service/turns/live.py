@@ -10,6 +10,9 @@ from service.errors import Stopping
 from service.turns.turn import RunningTurn
 from statemachine import Interrupter
 
+_STOP_WAIT_S = 5.0
+"""How long an interrupt waits for the upstream to be closed before it answers."""
+
 type Drive = Callable[[RunningTurn], Awaitable[None]]
 
 
@@ -56,10 +59,15 @@ class LiveTurns:
         self._turns[turn.ids.request_id] = turn
         tasks.start_soon(self._own, turn, name=f"turn {turn.ids.request_id}")
 
-    def interrupt(self, request_id: str, by: Interrupter) -> bool:
-        """Stop one turn; False when it does not run (any more)."""
+    async def interrupt(self, request_id: str, by: Interrupter) -> bool:
+        """Stop one turn and tell whether that is how it ended; its end may have been faster."""
         turn = self._turns.get(request_id)
-        return turn is not None and turn.stop(by)
+        if turn is None:
+            return False
+        turn.stop(by)
+        with anyio.move_on_after(_STOP_WAIT_S):
+            await turn.done.wait()
+        return turn.interrupted
 
     def stop_all(self) -> None:
         """Take no new turns and stop all that run: their readers get a terminal event."""

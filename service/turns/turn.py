@@ -7,7 +7,7 @@ import anyio
 from service.domain import TurnIds
 from service.errors import TurnRefused
 from service.ports import UpstreamTurn
-from statemachine import Emission, Failure, Interrupter, TurnStream
+from statemachine import Emission, Failure, Interrupted, Interrupter, TurnStream
 
 _OPENING_EMISSIONS = 1
 """A stream opens with `start`; nothing else comes before the upstream has said something."""
@@ -32,13 +32,18 @@ class RunningTurn:
     settled: anyio.Event = field(default_factory=anyio.Event)
     done: anyio.Event = field(default_factory=anyio.Event)
 
-    def stop(self, by: Interrupter) -> bool:
-        """Stop the turn; False when it has come to its end already."""
-        if self.terminal is not None or self.stopped_by is not None:
-            return False
-        self.stopped_by = by
-        self.reading.cancel()
-        return True
+    def stop(self, by: Interrupter) -> None:
+        """Stop the turn, unless it has come to its end already; the first to stop it counts."""
+        if self.terminal is None and self.stopped_by is None:
+            self.stopped_by = by
+            self.reading.cancel()
+
+    @property
+    def interrupted(self) -> bool:
+        """Tell whether the turn was stopped, or is about to be."""
+        if self.terminal is None:
+            return self.stopped_by is not None
+        return isinstance(self.terminal.output, Interrupted)
 
     @property
     def refusal(self) -> TurnRefused | None:

@@ -10,7 +10,6 @@ from statemachine.diagram.edges import (
     failure_note,
     overview_edges,
     row_edges,
-    times,
 )
 from statemachine.diagram.recorded import Step
 from statemachine.states import FINAL, State
@@ -46,6 +45,6 @@ def _node(state: State, route: Route) -> str:
 
 
 def _edge(edge: Edge, *, full: bool) -> str:
-    names = "\n".join(edge.words if full else edge.events) + times(edge.count)
+    names = "\n".join(edge.words() if full else edge.names())
     label = json.dumps(names, ensure_ascii=False)
     return f"    {edge.source} -> {edge.dest} [label={label}{_TAKEN if edge.count else ''}]"

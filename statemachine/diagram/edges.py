@@ -3,6 +3,7 @@
 Every drawing starts here, so that all of them say the same.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from statemachine.table import TRANSITIONS, Row
 FAILURES = (TurnInterrupted, TurnFailed)
 """What can happen in every open state; drawn once instead of once per state."""
 
+TIMES = "\N{MULTIPLICATION SIGN}"
 OPEN = tuple(state for state in State if state not in FINAL)
 INITIAL = TRANSITIONS[0].source
 
@@ -22,22 +24,38 @@ _WIRE_NAMES = {"unfinished_results": "tool_result (failed) per open call"}
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """The rows that lead from one state to another; `count` says how often a path took them."""
+    """The rows that lead from one state to another; `counts` says how often each was taken."""
 
     source: State
     dest: State
     rows: tuple[Row, ...]
-    count: int = 0
+    counts: tuple[int, ...]
+
+    @property
+    def count(self) -> int:
+        """How often a path took this edge."""
+        return sum(self.counts)
 
     @property
     def events(self) -> tuple[str, ...]:
         """The names of the events, each once."""
         return tuple(dict.fromkeys(row.event.__name__ for row in self.rows))
 
-    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the events, with how often a path took each."""
+        return self._counted([row.event.__name__ for row in self.rows])
+
     def words(self) -> tuple[str, ...]:
-        """One line per row, with guard and emissions."""
-        return tuple(row_words(row) for row in self.rows)
+        """Return what every row says, with how often a path took it."""
+        return self._counted([row_words(row) for row in self.rows])
+
+    def _counted(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """Return the texts, each once, those taken first."""
+        sums: Counter[str] = Counter()
+        for text, count in zip(texts, self.counts, strict=True):
+            sums[text] += count
+        ordered = sorted(sums, key=lambda text: sums[text] == 0)
+        return tuple(f"{text} {TIMES}{sums[text]}" if sums[text] else text for text in ordered)
 
 
 class Route:
@@ -60,7 +78,7 @@ class Route:
 
 def row_edges(route: Route) -> tuple[Edge, ...]:
     """Return one edge per row."""
-    return tuple(Edge(row.source, row.dest, (row,), route.count(row)) for row in TRANSITIONS)
+    return tuple(Edge(row.source, row.dest, (row,), (route.count(row),)) for row in TRANSITIONS)
 
 
 def merged_edges(route: Route) -> tuple[Edge, ...]:
@@ -69,7 +87,7 @@ def merged_edges(route: Route) -> tuple[Edge, ...]:
     for row in TRANSITIONS:
         key = (row.source, row.dest)
         rows[key] = (*rows.get(key, ()), row)
-    return tuple(Edge(*key, each, sum(map(route.count, each))) for key, each in rows.items())
+    return tuple(Edge(*key, each, tuple(map(route.count, each))) for key, each in rows.items())
 
 
 def is_failure(edge: Edge) -> bool:
@@ -99,11 +117,6 @@ def row_words(row: Row) -> str:
     guard = f" [{row.when.__name__}]" if row.when else ""
     emitted = f" / {', '.join(wire_names(row))}" if row.emits else ""
     return f"{row.event.__name__}{guard}{emitted}"
-
-
-def times(count: int) -> str:
-    """Return how a drawing says that an edge was taken."""
-    return f" ×{count}" if count else ""
 
 
 def _is_of(step: Step, row: Row) -> bool:

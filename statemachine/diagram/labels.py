@@ -1,18 +1,25 @@
 """Where the labels of edges go: beside their own curve, and clear of everything else."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from math import inf
 
 from statemachine.diagram.shapes import Box, Curve, Point
 
 LINE_HEIGHT = 12.0
 _LETTER_WIDTH = 5.7
-_GAP = 4.0
 _CELL = 4
-_SIDES = ((0, -1), (0, 1), (1, 0), (-1, 0), (0.6, -1), (-0.6, -1), (0.6, 1), (-0.6, 1))
-
-type Cell = tuple[int, int]
+_CLEARANCE = 3.0
+_STOPS = 22
+_PASSES = 2
+_INK_PRICE = 5.0
+_COVER_PRICE = 10.0
+_GAPS = (4.0, 8.0)
+_SIDES = (
+    *((0, -1), (0, 1), (1, 0), (-1, 0), (0.9, -1), (-0.9, -1), (0.9, 1), (-0.9, 1)),
+    *((0.5, -1), (-0.5, -1), (0.5, 1), (-0.5, 1), (1, 0.5), (-1, 0.5), (1, -0.5), (-1, -0.5)),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,21 +34,61 @@ class Label:
         """Width and height, as wide as a common sans-serif font of 10 px needs."""
         return width(self.lines), LINE_HEIGHT * len(self.lines)
 
+    @property
+    def area(self) -> float:
+        """How much of the page it needs."""
+        return self.size[0] * self.size[1]
+
 
 def width(lines: Sequence[str]) -> float:
     """Return how wide some lines are."""
-    return max(map(len, lines), default=0) * _LETTER_WIDTH
+    return max(map(len, lines)) * _LETTER_WIDTH
 
 
 def place(labels: Sequence[Label], taken: Sequence[Box], page: Box) -> tuple[Box, ...]:
-    """Return one box per label, clear of `taken` where it can be; the largest choose first."""
-    ways = [_cells(label.curve) for label in labels]
-    drawn = Counter(cell for way in ways for cell in way)
+    """Return one box per label, clear of `taken` where it can be.
+
+    The largest choose first, and all choose again when they see the others.
+    """
+    ink = _Ink(page, [label.curve for label in labels])
     found: dict[int, Box] = {}
-    for index in sorted(range(len(labels)), key=lambda each: -_area(labels[each])):
-        room = _Room(page, [*taken, *found.values()], drawn)
-        found[index] = min(_candidates(labels[index]), key=room.price)[1]
+    order = sorted(range(len(labels)), key=lambda each: -labels[each].area)
+    for index in order * _PASSES:
+        others = [box for each, box in found.items() if each != index]
+        room = _Room(page, [*taken, *others], ink)
+        found[index] = room.choose(labels[index])
     return tuple(found[index] for index in range(len(labels)))
+
+
+class _Ink:
+    """How much is drawn where, as sums over all cells above and to the left."""
+
+    def __init__(self, page: Box, curves: Sequence[Curve]) -> None:
+        self._columns, self._rows = int(page.width // _CELL) + 1, int(page.height // _CELL) + 1
+        cells = [[0] * self._columns for _ in range(self._rows)]
+        for curve in curves:
+            for x, y in {(int(x // _CELL), int(y // _CELL)) for x, y in curve.points()}:
+                if 0 <= x < self._columns and 0 <= y < self._rows:
+                    cells[y][x] += 1
+        above = [0] * (self._columns + 1)
+        self._sums = [above]
+        for row in cells:
+            sums = accumulate(row, initial=0)
+            above = [one + other for one, other in zip(above, sums, strict=True)]
+            self._sums.append(above)
+
+    def within(self, box: Box) -> int:
+        """Return how many cells with a curve a box covers."""
+        left, right = self._column(box.left), self._column(box.right + _CELL)
+        top, bottom = self._row(box.top), self._row(box.bottom + _CELL)
+        low, high = self._sums[bottom], self._sums[top]
+        return low[right] - low[left] - high[right] + high[left]
+
+    def _column(self, x: float) -> int:
+        return min(max(int(x // _CELL), 0), self._columns)
+
+    def _row(self, y: float) -> int:
+        return min(max(int(y // _CELL), 0), self._rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,39 +97,34 @@ class _Room:
 
     page: Box
     obstacles: Sequence[Box]
-    drawn: Counter[Cell]
+    ink: _Ink
 
-    def price(self, candidate: tuple[float, Box]) -> float:
-        """Weigh a place: what it would cover, what it leaves of the page, how far off it is."""
-        offset, box = candidate
-        roomy = box.grown(_GAP / 2)
-        outside = roomy.width * roomy.height - roomy.overlap(self.page)
-        covered = sum(roomy.overlap(obstacle) for obstacle in self.obstacles)
-        crossed = sum(self.drawn[cell] for cell in _inside(roomy))
-        return offset + crossed + 10 * (outside + covered)
+    def choose(self, label: Label) -> Box:
+        """Return the best place for a label."""
+        lowest = inf
+        for offset, candidate in _candidates(label):
+            roomy = candidate.grown(_CLEARANCE)
+            price = offset + _INK_PRICE * self.ink.within(roomy)
+            if price < lowest:
+                price += _COVER_PRICE * self._covered(roomy)
+            if price < lowest:
+                lowest, best = price, candidate
+        return best
 
-
-def _area(label: Label) -> float:
-    return label.size[0] * label.size[1]
-
-
-def _cells(curve: Curve) -> frozenset[Cell]:
-    return frozenset((int(x // _CELL), int(y // _CELL)) for x, y in curve.points())
-
-
-def _inside(box: Box) -> Iterator[Cell]:
-    for column in range(int(box.left // _CELL), int(box.right // _CELL) + 1):
-        for row in range(int(box.top // _CELL), int(box.bottom // _CELL) + 1):
-            yield column, row
+    def _covered(self, box: Box) -> float:
+        """Return how much a place would cover, and leave of the page."""
+        outside = box.width * box.height - box.overlap(self.page)
+        return outside + sum(box.overlap(obstacle) for obstacle in self.obstacles)
 
 
 def _candidates(label: Label) -> Iterator[tuple[float, Box]]:
     """Yield boxes beside the curve, each with how far from its middle it is."""
     wide, high = label.size
     way = tuple(label.curve.points())
-    for number in range(1, len(way), 3):
-        offset = abs(number / len(way) - 0.5) * 10
+    for number in range(1, len(way), max(1, len(way) // _STOPS)):
+        offset = abs(number / len(way) - 0.5) * 12
         x, y = way[number]
         for across, down in _SIDES:
-            center = (x + across * (wide / 2 + _GAP), y + down * (high / 2 + _GAP))
-            yield offset + abs(across), Box.around(center, wide, high)
+            for gap in _GAPS:
+                center = (x + across * (wide / 2 + gap), y + down * (high / 2 + gap))
+                yield offset + abs(across) + gap / 2, Box.around(center, wide, high)

@@ -10,7 +10,6 @@ from statemachine.diagram.edges import (
     failure_note,
     overview_edges,
     row_edges,
-    times,
 )
 from statemachine.diagram.recorded import Step
 from statemachine.states import FINAL, State
@@ -35,7 +34,7 @@ def mermaid(*, full: bool = False, path: Sequence[Step] | None = None) -> str:
 
 
 def _label(edge: Edge, *, full: bool) -> str:
-    return ", ".join(edge.words if full else edge.events) + times(edge.count)
+    return ", ".join(edge.words() if full else edge.names())
 
 
 def _taken(route: Route) -> Iterator[str]:

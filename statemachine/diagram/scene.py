@@ -13,8 +13,7 @@ from statemachine.states import State
 
 _MARGIN = 12.0
 _FRAME_PAD = 16.0
-_LOOP_ROOM = 36.0
-_BULGE = 56.0
+_BULGE = 130.0
 
 type _Slots = dict[tuple[int, Slot], Box]
 type _Ports = dict[tuple[int, int], Point]
@@ -40,7 +39,7 @@ def scene(edges: Sequence[Edge], texts: Sequence[Lines], notes: Sequence[Lines])
     last = len(plan.columns) - 1
     inner = [box for (number, _), box in slots.items() if number < last]
     left = min(box.left for box in inner) - _FRAME_PAD
-    top = min(box.top for box in inner) - _LOOP_ROOM
+    top = min(box.top for box in inner) - plan.loop_room()
     right = min(box.left for (number, _), box in slots.items() if number == last) - note_room
     frame = Box(left, top, right - left, max(box.bottom for box in inner) + _FRAME_PAD - top)
     right_most = max(box.right for box in boxes.values())
@@ -52,7 +51,7 @@ def scene(edges: Sequence[Edge], texts: Sequence[Lines], notes: Sequence[Lines])
 def _slots(plan: Plan, note_room: float) -> _Slots:
     """Give every slot of every column its box."""
     heights = [plan.column_height(column) for column in plan.columns]
-    middle = _MARGIN + _LOOP_ROOM + max(heights) / 2
+    middle = _MARGIN + plan.loop_room() + max(heights) / 2
     slots: _Slots = {}
     left = _MARGIN + _FRAME_PAD
     for number, column in enumerate(plan.columns):
@@ -112,16 +111,20 @@ def _ports(plan: Plan, slots: _Slots) -> _Ports:
         crowds[edge.source, sides[0]].append((toward[0], number, 0))
         crowds[edge.dest, sides[1]].append((toward[1], number, 1))
     return {
-        (number, end): _port(slots[plan.rank[state], state], side, index - (len(crowd) - 1) / 2)
+        (number, end): _port(plan, slots, (state, side), index - (len(crowd) - 1) / 2)
         for (state, side), crowd in crowds.items()
         for index, (_, number, end) in enumerate(sorted(crowd))
     }
 
 
-def _port(box: Box, side: str, place: float) -> Point:
+def _port(plan: Plan, slots: _Slots, anchor: tuple[State, str], place: float) -> Point:
+    """Return the point at the side of a state that is so many places from the middle."""
+    state, side = anchor
+    box = slots[plan.rank[state], state]
     x, y = box.center
     match side:
         case "left" | "right":
-            return (box.left if side == "left" else box.right, y + place * PORT_GAP)
+            level = y + place * PORT_GAP + plan.port_shift(state)
+            return (box.left if side == "left" else box.right, level)
         case _:
-            return (x + place * PORT_GAP * 2, box.top if side == "top" else box.bottom)
+            return (x + place * box.width * 0.5, box.top if side == "top" else box.bottom)

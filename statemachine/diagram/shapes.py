@@ -9,6 +9,7 @@ type Point = tuple[float, float]
 type Bend = tuple[Point, Point, Point]
 
 _SAMPLE_GAP = 3.0
+LOOP_DEPTH = 10.0
 _HEAD_LENGTH, _HEAD_HALF_WIDTH = 7.0, 3.4
 
 
@@ -125,7 +126,7 @@ def bulging(start: Point, end: Point, reach: float) -> Curve:
 
 def loop(box: Box) -> Curve:
     """Return a curve from a box to itself, around its upper right corner."""
-    start, end = (box.right - 20, box.top), (box.right, box.top + 10)
+    start, end = (box.right - 20, box.top), (box.right, box.top + LOOP_DEPTH)
     return Curve(start, (((start[0], box.top - 34), (box.right + 34, end[1]), end),))
 
 

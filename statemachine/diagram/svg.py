@@ -14,16 +14,16 @@ from statemachine.diagram.edges import (
     failure_note,
     is_failure,
     merged_edges,
-    times,
 )
 from statemachine.diagram.labels import LINE_HEIGHT, Label, place
+from statemachine.diagram.plan import Lines
 from statemachine.diagram.recorded import Step
 from statemachine.diagram.scene import Scene, scene
 from statemachine.diagram.shapes import Box, Curve, sideways
 from statemachine.states import FINAL, MEANINGS, State
 
 _NAMES_SHOWN = 3
-_INK, _LINE, _FILL = "#6e7681", "#8b949e", "#8b949e24"
+_INK, _LINE, _FILL = "#768390", "#8b949e", "#8b949e24"
 _ACCENT, _ACCENT_FILL = "#2f81f7", "#2f81f733"
 
 
@@ -59,16 +59,18 @@ def _by_dest(edges: Sequence[Edge]) -> dict[State, tuple[Edge, ...]]:
 def _joined(group: Sequence[Edge]) -> Edge:
     """Return the edges of several sources as one."""
     rows = tuple(row for edge in group for row in edge.rows)
-    return Edge(group[0].source, group[0].dest, rows, sum(edge.count for edge in group))
+    counts = tuple(count for edge in group for count in edge.counts)
+    return Edge(group[0].source, group[0].dest, rows, counts)
 
 
-def _lines(edge: Edge, *, full: bool) -> tuple[str, ...]:
+def _lines(edge: Edge, *, full: bool) -> Lines:
     """Return the lines of a label: all words, or some names and how many more there are."""
-    *others, last = dict.fromkeys(edge.words) if full else edge.events
-    if not full and len(others) >= _NAMES_SHOWN:
-        last = f"+{len(others) + 1 - _NAMES_SHOWN}"
-        others = others[:_NAMES_SHOWN]
-    return (*others, last + times(edge.count))
+    if full:
+        return edge.words()
+    names = edge.names()
+    if len(names) <= _NAMES_SHOWN + 1:
+        return names
+    return (*names[:_NAMES_SHOWN], f"+{len(names) - _NAMES_SHOWN}")
 
 
 def _exit(drawn: Scene, dest: State) -> Curve:
@@ -104,7 +106,7 @@ def _edge(group: Sequence[Edge], label: Label, box: Box) -> Iterator[str]:
     sources = " ".join(edge.source for edge in group)
     taken = bool(joined.count)
     css = f"edge{' failure' if is_failure(joined) else ''}{' taken' if taken else ''}"
-    words = "\n".join(f"{edge.source}: {words}" for edge in group for words in edge.words)
+    words = "\n".join(f"{edge.source}: {words}" for edge in group for words in edge.words())
     yield (
         f'<g class="{css}" data-source="{sources}" data-dest="{joined.dest}" '
         f'data-event="{" ".join(joined.events)}"{_count(joined)} '
@@ -130,8 +132,8 @@ def _text(lines: Sequence[str], box: Box, *, taken: bool) -> str:
         f'<tspan x="{x}" y="{box.top + LINE_HEIGHT * (number + 0.8):.1f}">{escape(line)}</tspan>'
         for number, line in enumerate(lines)
     )
-    ink, weight = (_ACCENT, ' font-weight="600"') if taken else (_INK, "")
-    return f'<text text-anchor="middle" font-size="10"{weight} fill="{ink}">{spans}</text>'
+    ink = _ACCENT if taken else _INK
+    return f'<text text-anchor="middle" font-size="10" fill="{ink}">{spans}</text>'
 
 
 def _state(state: State, box: Box, route: Route) -> Iterator[str]:
@@ -155,6 +157,4 @@ def _state(state: State, box: Box, route: Route) -> Iterator[str]:
 
 
 def _place(box: Box) -> str:
-    return (
-        f'x="{box.left:.1f}" y="{box.top:.1f}" width="{box.width:.1f}" height="{box.height:.1f}"'
-    )
+    return f'x="{box.left:.1f}" y="{box.top:.1f}" width="{box.width:.1f}" height="{box.height:.1f}"'

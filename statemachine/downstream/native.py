@@ -77,8 +77,13 @@ def to_json(value: object) -> bytes:
     try:
         return _encode(value)
     except UnicodeEncodeError:
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        # Metadata is raw JSON, which only the other encoder takes as it is.
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_from_raw)
         return text.encode("utf-8", "backslashreplace")
+
+
+def _from_raw(raw: msgspec.Raw) -> object:
+    return json.loads(bytes(raw))
 
 
 def _add_seal(envelope: Data, seal: Seal) -> None:
@@ -180,6 +185,8 @@ def _arguments(call: Call) -> object:
     """Arguments are an object when they parse as one, else the model's own text."""
     try:
         parsed = msgspec.json.decode(call.arguments)
+        # Nested as deep as can be read, they could not be written inside an envelope.
+        _encode([[[[[[[[parsed]]]]]]]])
     except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
         return call.arguments
     return parsed if isinstance(parsed, dict) else call.arguments

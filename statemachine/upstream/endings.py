@@ -51,12 +51,10 @@ def usage_of(response: Fields) -> Usage | None:
     usage = response.get("usage")
     if not isinstance(usage, dict):
         return None
-    counts = (usage.get("input_tokens"), usage.get("output_tokens"))
-    match counts:
-        case (int(read), int(written)) if read >= 0 and written >= 0:
-            return Usage(read, written)
-        case _:
-            return None
+    read, written = usage.get("input_tokens"), usage.get("output_tokens")
+    if type(read) is not int or type(written) is not int or min(read, written) < 0:
+        return None
+    return Usage(read, written)
 
 
 def refusal_of(output: list[Fields]) -> str | None:

@@ -56,10 +56,11 @@ _OWN_WORDS = frozenset({400, 404, 409, 413, 422, 429})
 def upstream_failure(message: object, code: object = None) -> TurnFailed:
     """Return the failure that an upstream's error text and code stand for."""
     text = message if isinstance(message, str) else ""
-    status = _status(text, code)
+    stated = _stated(text, code)
+    status = _nested(text, stated) or stated
     fallback = _CLIENT_FAULT if status in _CLIENT_ERRORS else _SERVER_FAULT
     status_code, our_code, response = CLIENT_STATUS.get(status, fallback)
-    shown = _PREFIX.sub("", text, count=1) if status_code in _OWN_WORDS else ""
+    shown = _PREFIX.sub("", text, count=1) if stated in _OWN_WORDS else ""
     cause = one_line(shown) or f"The upstream reported status {status}."
     return TurnFailed(our_code, status_code, response, cause, _detail(text, code))
 
@@ -76,12 +77,10 @@ def one_line(text: str) -> str:
     return "".join(letter for letter in first.strip() if letter.isprintable())[:CAUSE_LIMIT]
 
 
-def _status(text: str, code: object) -> int:
-    stated = _stated(text, code)
-    nested = _NESTED.search(text[:_DETAIL_LIMIT])
-    if stated in _SERVER_ERRORS and nested and nested[1] in ("429", "503", "504"):
-        return int(nested[1])
-    return stated
+def _nested(text: str, stated: int) -> int | None:
+    """Return the status of the model's own server, where it says more than a 5xx around it."""
+    nested = _NESTED.search(text[:_DETAIL_LIMIT]) if stated in _SERVER_ERRORS else None
+    return int(nested[1]) if nested and nested[1] in ("429", "503", "504") else None
 
 
 def _stated(text: str, code: object) -> int:

@@ -1,5 +1,6 @@
 """Reading fields of a chunk: the right type, or a clear `MalformedChunk`."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -66,8 +67,13 @@ def mappings_in(fields: Fields, name: str, where: str) -> list[Fields]:
 
 
 def json_text(value: object) -> str:
-    """Return a parsed JSON value as compact JSON text."""
-    return msgspec.json.encode(value).decode()
+    """Return a parsed JSON value as compact JSON text; what JSON lacks, as NaN, becomes null."""
+    try:
+        return msgspec.json.encode(value).decode()
+    except UnicodeEncodeError:
+        # Half a surrogate pair: UTF-8 has none, but JSON can escape it.
+        plain = json.loads(json.dumps(value), parse_constant=lambda _: None)
+        return json.dumps(plain, separators=(",", ":"))
 
 
 def message_text(content: object) -> str:

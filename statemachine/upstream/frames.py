@@ -62,6 +62,8 @@ class FrameReader:
             return None
         payload = b"\n".join(self._data)
         self._data.clear()
+        if len(payload) > self._limit_bytes:
+            raise FrameTooLarge(self._limit_bytes)
         return payload
 
 

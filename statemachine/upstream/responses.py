@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from statemachine.events import (
-    Call,
-    CallStatus,
     FinishReason,
     ReasoningDelta,
     RefusalDelta,
@@ -19,7 +17,6 @@ from statemachine.events import (
     StepStarted,
     TextDelta,
     ToolArgumentsDelta,
-    ToolCallStarted,
     TurnCompleted,
     TurnEvent,
     TurnResumed,
@@ -48,31 +45,27 @@ from statemachine.upstream.items import (
     MODEL_OUTPUT,
     SERVER_TOOLS,
     SILENT,
-    call_result,
-    missing_result,
-    server_call,
 )
+from statemachine.upstream.server_calls import CallEvents, ServerCalls
 from statemachine.upstream.unknown import note_unknown
 
 type Events = tuple[TurnEvent, ...]
 type Delta = type[TextDelta | ReasoningDelta | RefusalDelta]
 
 _INFERENCE = StepKind.INFERENCE
+_TEXT_DELTA = "response.output_text.delta"
 
 
 class ResponsesDecoder:
     """Reads one stream of a response.
 
-    `_items` maps the ids of announced items to what they are; `_calls` holds the server tools
-    that execute; `_arguments` holds arguments that came before their item.
+    `_items` maps the ids of announced items of the model to what they are.
     """
 
     dialect = "responses"
     __slots__ = (
-        "_arguments",
         "_calls",
         "_items",
-        "_outcomes",
         "_refused",
         "_step",
         "_steps",
@@ -82,9 +75,7 @@ class ResponsesDecoder:
     def __init__(self) -> None:
         self.unknown: dict[str, int] = {}
         self._items: dict[str, Fields] = {}
-        self._calls: dict[str, Call] = {}
-        self._arguments: dict[str, str] = {}
-        self._outcomes: dict[str, CallStatus] = {}
+        self._calls = ServerCalls()
         self._refused: list[str] = []
         self._step: str | None = None
         self._steps = 0
@@ -102,26 +93,24 @@ class ResponsesDecoder:
     def decode(self, chunk: object) -> Events:
         """Return what a chunk says; see `Decoder.decode`."""
         try:
-            kind = chunk["type"]  # type: ignore[index] # the except clause judges
-            if kind == "response.output_text.delta":
+            if chunk["type"] == _TEXT_DELTA:  # type: ignore[index] # the except clause judges
                 text, item_id = chunk["delta"], chunk["item_id"]  # type: ignore[index] # as above
-                if text.__class__ is str and item_id.__class__ is str:
-                    return (TextDelta(self._step_of(item_id), _INFERENCE, text),)
-            handler = self._HANDLERS[kind]
+                if self._step and item_id in self._items and text.__class__ is str:
+                    return (TextDelta(self._step, _INFERENCE, text),)
         except (KeyError, TypeError, IndexError):
-            return self._irregular(chunk)
-        return handler(self, mapping(chunk, "chunk"))
+            pass
+        return self._any(mapping(chunk, "chunk"))
 
-    def _irregular(self, chunk: object) -> Events:
-        fields = mapping(chunk, "chunk")
-        error = fields.get("error")
-        if "type" not in fields and error is not None:
-            return self._bare_error(error)
-        kind = text_in(fields, "type", "chunk")
-        if kind == "response.output_text.delta":
-            return self._text_delta(fields)
-        note_unknown(self.unknown, kind)
-        return ()
+    def _any(self, chunk: Fields) -> Events:
+        """Everything but a well-formed text delta."""
+        if "type" not in chunk and chunk.get("error") is not None:
+            return self._bare_error(chunk["error"])
+        kind = text_in(chunk, "type", "chunk")
+        handler = self._HANDLERS.get(kind)
+        if handler is None:
+            note_unknown(self.unknown, kind)
+            return ()
+        return handler(self, chunk)
 
     @staticmethod
     def _bare_error(error: object) -> Events:
@@ -140,10 +129,6 @@ class ResponsesDecoder:
 
     def _silent(self, _: Fields) -> Events:
         return ()
-
-    def _step_of(self, item_id: str) -> str:
-        """Return the open step for an announced item; for others a step that is not open."""
-        return self._step if self._step and item_id in self._items else item_id
 
     def _open_step(self) -> Events:
         if self._step is not None:
@@ -167,16 +152,19 @@ class ResponsesDecoder:
         return self._delta(chunk, RefusalDelta)
 
     def _delta(self, chunk: Fields, delta: Delta) -> Events:
+        """An announced item may go on after a tool; any other is in no open step."""
         kind = chunk["type"]
-        step = self._step_of(text_in(chunk, "item_id", kind))
-        return (delta(step, _INFERENCE, text_in(chunk, "delta", kind)),)
+        item_id, piece = text_in(chunk, "item_id", kind), text_in(chunk, "delta", kind)
+        opened = self._open_step() if item_id in self._items else ()
+        step = self._step if item_id in self._items else item_id
+        return (*opened, delta(step or item_id, _INFERENCE, piece))
 
     def _arguments_delta(self, chunk: Fields) -> Events:
         """Arguments of server tools come before their item, so they may open a step."""
         kind = chunk["type"]
         item_id = text_in(chunk, "item_id", kind)
         piece = text_in(chunk, "delta", kind)
-        if item_id in self._calls:
+        if self._calls.is_open(item_id):
             return ()
         opened = self._open_step()
         item = self._items.get(item_id, {})
@@ -188,10 +176,11 @@ class ResponsesDecoder:
     def _arguments_done(self, chunk: Fields) -> Events:
         kind = chunk["type"]
         item_id = text_in(chunk, "item_id", kind)
-        self._arguments[item_id] = text_in(chunk, "arguments", kind)
-        item = self._items.get(item_id, {})
-        waiting = item.get("type") in SERVER_TOOLS and item_id not in self._calls
-        return self._start_call(item) if waiting else ()
+        return self._begin(self._calls.argue(item_id, text_in(chunk, "arguments", kind)))
+
+    def _begin(self, calls: CallEvents) -> Events:
+        """A tool that starts means that the model has stopped to speak."""
+        return (*self._close_step(), *calls) if calls else ()
 
     def _content_part_added(self, chunk: Fields) -> Events:
         item_id = text_in(chunk, "item_id", "response.content_part.added")
@@ -206,55 +195,25 @@ class ResponsesDecoder:
             note_unknown(self.unknown, f"item:{kind}")
             return ()
         item_id = text_in(item, "id", f"item({kind})")
+        if kind in SERVER_TOOLS:
+            return self._begin(self._calls.announce(item, item_id))
         self._items[item_id] = item
-        if kind in MODEL_OUTPUT:
-            return self._open_step()
-        known = self._arguments.get(item_id) or item.get("arguments") or kind != "mcp_call"
-        return self._start_call(item) if known else ()
-
-    def _start_call(self, item: Fields) -> Events:
-        kind = item["type"]
-        call = server_call(item, kind, self._arguments.pop(item["id"], None))
-        self._calls[call.call_id] = call
-        return (*self._close_step(), ToolCallStarted(call))
+        return self._open_step()
 
     def _call_outcome(self, chunk: Fields) -> Events:
-        """Llama Stack names no item here for MCP calls: then it is the newest open one."""
-        kind = chunk["type"]
-        item_id = optional_text_in(chunk, "item_id", kind) or next(reversed(self._calls), "")
-        failed = kind.endswith(".failed")
-        if item_id in self._calls:
-            self._outcomes[item_id] = CallStatus.FAILED if failed else CallStatus.OK
+        self._calls.note_outcome(chunk)
         return ()
 
     def _item_done(self, chunk: Fields) -> Events:
         item, kind = _item(chunk)
-        if kind not in SERVER_TOOLS:
-            self._items.pop(str(item.get("id")), None)
-            return ()
-        return self._finish_call(item, kind)
-
-    def _finish_call(self, item: Fields, kind: str) -> Events:
-        item_id = text_in(item, "id", f"item({kind})")
-        begun: Events = ()
-        if item_id not in self._calls and item_id in self._items:
-            begun = self._start_call({**self._items[item_id], **item})
-        call = self._calls.pop(item_id, None) or server_call(item, kind, None)
-        self._items.pop(item_id, None)
-        return (*begun, call_result(call, item, kind))
+        if kind in SERVER_TOOLS:
+            events = self._calls.finish(item, kind)
+            return (*self._close_step(), *events) if len(events) > 1 else events
+        self._items.pop(str(item.get("id")), None)
+        return ()
 
     def _close_all(self, output: list[Fields]) -> Events:
-        """Close what is open: calls by their item in the output, else as not reported."""
-        closed: list[TurnEvent] = []
-        finished = {item.get("id"): item for item in output}
-        for item_id in list(self._calls):
-            item = finished.get(item_id)
-            if item is not None and item.get("type") in SERVER_TOOLS:
-                closed.extend(self._finish_call(item, item["type"]))
-            else:
-                outcome = self._outcomes.get(item_id, CallStatus.FAILED)
-                closed.append(missing_result(self._calls.pop(item_id), outcome))
-        return (*closed, *self._close_step())
+        return (*self._calls.close(output), *self._close_step())
 
     def _completed(self, chunk: Fields) -> Events:
         """An answer, a refusal, or something that the client owes: the output tells."""
@@ -288,6 +247,7 @@ class ResponsesDecoder:
         "response.created": _created,
         "response.queued": _silent,
         "response.in_progress": _silent,
+        _TEXT_DELTA: _text_delta,
         "response.output_item.added": _item_added,
         "response.output_item.done": _item_done,
         "response.content_part.added": _content_part_added,

@@ -15,6 +15,13 @@ from tests.support.sse import SseReader
 TERMINAL = frozenset({"end", "error", "interrupted", "awaiting_input"})
 
 
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)
+
+
+_JSON = json.JSONDecoder(parse_constant=_refuse)
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """A stream that has ended, and all that it emitted."""
@@ -50,13 +57,9 @@ class Run:
 
 def parsed(payload: bytes) -> dict[str, object]:
     """Parse JSON as strictly as a browser does: no NaN, no Infinity."""
-    value = json.loads(payload, parse_constant=_refuse)
+    value = _JSON.decode(payload.decode())
     assert isinstance(value, dict)
     return value
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(constant)
 
 
 def new_stream(decoder: Decoder) -> TurnStream:
@@ -104,7 +107,7 @@ def check(run: Run) -> None:
     assert [name in TERMINAL for name in names] == [False] * (len(names) - 1) + [True]
     assert run.stream.ended
     assert run.stream.summary.outcome == names[-1]
-    _check_numbers(run)
+    _check_numbers(run, told)
     _check_calls(told)
     _check_bodies(run)
 
@@ -117,9 +120,9 @@ def digest_of(payloads: Iterable[bytes]) -> str:
     return digest.hexdigest()
 
 
-def _check_numbers(run: Run) -> None:
+def _check_numbers(run: Run, told: list[dict[str, object]]) -> None:
     payloads = [emission.payload for emission in run.emissions]
-    numbers = [each["data"]["id"] for each in run.told]  # type: ignore[index] # it is an object
+    numbers = [each["data"]["id"] for each in told]  # type: ignore[index] # it is an object
     assert numbers == [emission.number for emission in run.emissions]
     assert numbers == list(range(1, len(payloads) + 1))
     assert run.last["count"] == len(payloads)
@@ -143,6 +146,8 @@ def _check_bodies(run: Run) -> None:
     reader = SseReader()
     messages = reader.feed(run.native)
     assert not reader.partial
-    assert [parsed(message.data.encode()) for message in messages] == run.told
+    assert [message.data.encode() for message in messages] == [
+        each.payload for each in run.emissions
+    ]
     assert [message.last_id for message in messages] == [str(each.number) for each in run.emissions]
     run.text.decode()

@@ -5,9 +5,11 @@ UTF-8 raise, where a browser would put replacement characters.
 """
 
 import codecs
+import re
 from dataclasses import dataclass, field
 
 _BOM = "\ufeff"
+_LINE_END = re.compile("\r\n|\r|\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +45,12 @@ class SseReader:
 
     def feed(self, data: bytes) -> list[Message]:
         """Return the messages that these bytes complete."""
-        messages: list[Message] = []
-        for letter in self._without_bom(self._decoder.decode(data)):
-            after_cr, self._after_cr = self._after_cr, letter == "\r"
-            if letter not in "\r\n":
-                self._line += letter
-            elif not (letter == "\n" and after_cr):
-                line, self._line = self._line, ""
-                messages += self._take(line)
-        return messages
+        text = self._without_bom(self._decoder.decode(data))
+        if text:
+            follows_cr, self._after_cr = self._after_cr, text.endswith("\r")
+            text = text.removeprefix("\n") if follows_cr else text
+        *lines, self._line = _LINE_END.split(self._line + text)
+        return [message for line in lines for message in self._take(line)]
 
     def _without_bom(self, text: str) -> str:
         if self._begun or not text:

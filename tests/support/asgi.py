@@ -1,0 +1,234 @@
+"""An ASGI client that sees every body part when it is sent, and may leave at any moment.
+
+httpx and Starlette's test client hand a body over when it is complete, so they prove nothing about
+streaming.
+"""
+
+import json
+import math
+from collections.abc import AsyncIterator, Iterable, Mapping, MutableMapping
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import unquote
+
+import anyio
+from starlette.types import ASGIApp
+
+PATIENCE_S = 10.0
+"""How long a test waits for what should come at once."""
+
+type Message = MutableMapping[str, Any]
+
+
+class Exchange:
+    """One request, and its response as far as it has come.
+
+    With `window=0` the application waits until the test takes a part, as on a slow connection.
+    `crash` is what the application raised after all, for the server to log.
+    """
+
+    def __init__(self, app: ASGIApp, scope: dict[str, Any], window: float) -> None:
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.crash: Exception | None = None
+        self._app = app
+        self._scope = scope
+        self._requests, self._receive = anyio.create_memory_object_stream[Message](math.inf)
+        self._parts, self._unread = anyio.create_memory_object_stream[bytes](window)
+        self._begun = anyio.Event()
+        self._left = anyio.Event()
+
+    def upload(self, data: bytes, *, more: bool = False) -> None:
+        """Send a part of the request body."""
+        message = {"type": "http.request", "body": data, "more_body": more}
+        self._requests.send_nowait(message)
+
+    def disconnect(self) -> None:
+        """Close the connection, whatever state it is in."""
+        self._left.set()
+
+    async def begun(self) -> "Exchange":
+        """Wait for status and headers."""
+        with anyio.fail_after(PATIENCE_S):
+            await self._begun.wait()
+        return self
+
+    async def part(self) -> bytes:
+        """Wait for the next part of the body; empty when the body has ended."""
+        with anyio.fail_after(PATIENCE_S):
+            try:
+                return await self._unread.receive()
+            except anyio.EndOfStream:
+                return b""
+
+    async def body(self) -> bytes:
+        """Wait for the rest of the body."""
+        parts = bytearray()
+        while part := await self.part():
+            parts += part
+        return bytes(parts)
+
+    async def json(self) -> Any:  # noqa: ANN401 # it is what the answer holds
+        """Wait for the rest of the body and parse it."""
+        return json.loads(await self.body())
+
+    def waiting_parts(self) -> int:
+        """Return how many parts were sent and not taken yet."""
+        return self._unread.statistics().current_buffer_used
+
+    async def run(self) -> None:
+        """Call the application; it must come to an end soon after the client has left."""
+        try:
+            await self._app(self._scope, self._next_message, self._take)
+        except Exception as crash:  # noqa: BLE001 # a server would log it
+            self.crash = crash
+        finally:
+            self._begun.set()
+            for end in (self._parts, self._requests, self._receive):
+                end.close()
+
+    async def close(self) -> None:
+        """Take what is still unread away."""
+        self._unread.close()
+
+    async def _next_message(self) -> Message:
+        if self._receive.statistics().current_buffer_used:
+            return self._receive.receive_nowait()
+        found: list[Message] = [{"type": "http.disconnect"}]
+        async with anyio.create_task_group() as tasks:
+
+            async def upload() -> None:
+                found[0] = await self._receive.receive()
+                tasks.cancel_scope.cancel()
+
+            tasks.start_soon(upload)
+            await self._left.wait()
+            tasks.cancel_scope.cancel()
+        return found[0]
+
+    async def _take(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self.headers = _decoded(message["headers"])
+            self._begun.set()
+        elif message.get("body") and not self._left.is_set():
+            await self._parts.send(message["body"])
+
+
+def _decoded(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return headers by lower-case name; one that is there twice is a mistake."""
+    names = [name for name, _ in headers]
+    assert len(names) == len(set(names)), names
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}
+
+
+@asynccontextmanager
+async def exchange(
+    app: ASGIApp,
+    method: str,
+    target: str,
+    *,
+    body: bytes | None = b"",
+    headers: Mapping[str, str] | None = None,
+    window: float = math.inf,
+) -> AsyncIterator[Exchange]:
+    """Send a request; leaving the context closes the connection and waits for the application.
+
+    Without a body (None) the request goes on until the test has uploaded its last part.
+    """
+    path, _, query = target.partition("?")
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": unquote(path),
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "root_path": "",
+        "headers": [
+            (name.lower().encode(), value.encode("latin-1"))
+            for name, value in {"host": "test", **(headers or {})}.items()
+        ],
+        "client": ("127.0.0.1", 1),
+        "server": ("test", 80),
+    }
+    made = Exchange(app, scope, window)
+    if body is not None:
+        made.upload(body)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(made.run)
+        try:
+            yield made
+        finally:
+            made.disconnect()
+            await made.close()
+
+
+async def ask(
+    app: ASGIApp,
+    method: str,
+    target: str,
+    body: object = None,
+    headers: Mapping[str, str] | None = None,
+) -> tuple[Exchange, bytes]:
+    """Send a request, wait for the whole answer and return it with its body.
+
+    Bytes go as they are, anything else as JSON.
+    """
+    data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+    async with exchange(app, method, target, body=data, headers=headers) as made:
+        await made.begun()
+        answer = await made.body()
+    return made, answer
+
+
+class Lifespan:
+    """Drives the lifespan of an application."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._stopping = anyio.Event()
+        self._said: set[str] = set()
+        self._asked = False
+        self._started = anyio.Event()
+
+    async def run(self) -> None:
+        """Call the application with a lifespan scope."""
+        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}}
+        await self._app(scope, self._receive, self._send)
+        assert self._said == {"lifespan.startup.complete", "lifespan.shutdown.complete"}
+
+    async def started(self) -> None:
+        """Wait until the application takes requests."""
+        with anyio.fail_after(PATIENCE_S):
+            await self._started.wait()
+
+    def stop(self) -> None:
+        """Tell the application to stop."""
+        self._stopping.set()
+
+    async def _receive(self) -> Message:
+        if not self._asked:
+            self._asked = True
+            return {"type": "lifespan.startup"}
+        await self._stopping.wait()
+        return {"type": "lifespan.shutdown"}
+
+    async def _send(self, message: Message) -> None:
+        self._said.add(message["type"])
+        self._started.set()
+
+
+@asynccontextmanager
+async def lifespan(app: ASGIApp) -> AsyncIterator[Lifespan]:
+    """Start an application; leaving the context stops it."""
+    life = Lifespan(app)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(life.run)
+        await life.started()
+        try:
+            yield life
+        finally:
+            life.stop()

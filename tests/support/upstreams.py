@@ -1,0 +1,116 @@
+"""A scripted upstream: says what a test tells it to say, when the test tells it to."""
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+
+from service.domain import TurnRequest, UpstreamInfo
+from statemachine import DECODERS, Decoder, TurnResumed, TurnStarted
+from tests.support import agents_chunks as agents
+
+type Step = bytes | Mapping[str, object] | anyio.Event | Exception
+"""What an upstream does next: send a payload or a chunk, wait for an event, or raise."""
+
+
+def never() -> anyio.Event:
+    """Return something to wait for that never happens."""
+    return anyio.Event()
+
+
+def opening_chunk() -> Mapping[str, object]:
+    """Return a chunk that says nothing to the client: a step opens."""
+    return agents.step_start("s1")
+
+
+def says(text: str) -> Mapping[str, object]:
+    """Return a chunk with a piece of the answer."""
+    return agents.text("s1", text)
+
+
+def closing(answer: str) -> tuple[Mapping[str, object], ...]:
+    """Return the chunks that end a turn in order."""
+    return agents.inference_complete("s1"), agents.turn_complete(answer)
+
+
+def answer(*pieces: str) -> tuple[Mapping[str, object], ...]:
+    """Return the chunks of a plain answer."""
+    return opening_chunk(), *map(says, pieces), *closing("".join(pieces))
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What an upstream does in one turn: on being asked, on opening, in its body, on closing."""
+
+    body: tuple[Step, ...] = ()
+    at_prepare: tuple[Step, ...] = ()
+    at_open: tuple[Step, ...] = ()
+    at_close: tuple[Step, ...] = ()
+    recording: str | None = None
+    dialect: str = "agents"
+
+
+@dataclass(slots=True)
+class ScriptedTurn:
+    """One turn; see `UpstreamTurn`. `opened` and `closed` tell how far it has come."""
+
+    script: Script
+    opened: anyio.Event = field(default_factory=anyio.Event)
+    closed: anyio.Event = field(default_factory=anyio.Event)
+    recording: str | None = field(init=False)
+    decoder: Decoder = field(init=False)
+    opening: TurnStarted | TurnResumed = field(default_factory=TurnStarted)
+
+    def __post_init__(self) -> None:
+        self.recording = self.script.recording
+        self.decoder = DECODERS[self.script.dialect]()
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator["ScriptedTurn"]:
+        """See `UpstreamTurn.open`."""
+        await perform(self.script.at_open)
+        self.opened.set()
+        try:
+            yield self
+            await perform(self.script.at_close)
+        finally:
+            self.closed.set()
+
+    async def payloads(self) -> AsyncGenerator[bytes]:
+        """See `UpstreamBody.payloads`."""
+        for step in self.script.body:
+            if isinstance(step, bytes):
+                yield step
+            elif isinstance(step, Mapping):
+                yield json.dumps(step).encode()
+            else:
+                await perform((step,))
+
+
+class ScriptedUpstream:
+    """Plays one script per turn; the last one again and again. See `Upstream`."""
+
+    def __init__(self, *scripts: Script) -> None:
+        self.info = UpstreamInfo("scripted", recorded=False, notice="", speed=0, default_session="", sessions=())  # fmt: skip
+        self.requests: list[TurnRequest] = []
+        self.turns: list[ScriptedTurn] = []
+        self._scripts = scripts
+
+    async def prepare(self, request: TurnRequest) -> ScriptedTurn:
+        """See `Upstream.prepare`."""
+        self.requests.append(request)
+        script = self._scripts[min(len(self.requests), len(self._scripts)) - 1]
+        await perform(script.at_prepare)
+        self.turns.append(ScriptedTurn(script))
+        return self.turns[-1]
+
+
+async def perform(steps: tuple[Step, ...]) -> None:
+    """Wait for events and raise exceptions, one after another."""
+    for step in steps:
+        if isinstance(step, anyio.Event):
+            await step.wait()
+        elif isinstance(step, Exception):
+            raise step
