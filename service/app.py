@@ -6,7 +6,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import ServiceError
@@ -48,7 +47,6 @@ def create_app(services: Services) -> Starlette:
     """Return the application; its lifespan runs the turns."""
     app = Starlette(
         routes=starlette_routes(),
-        middleware=[Middleware(SecurityHeaders)],
         exception_handlers={
             ServiceError: service_error,
             HTTPException: http_error,
@@ -57,6 +55,8 @@ def create_app(services: Services) -> Starlette:
         lifespan=_lifespan(services),
     )
     app.state.services = services
+    # Starlette answers crashes outside of its list of middleware.
+    app.middleware_stack = SecurityHeaders(app.build_middleware_stack())
     return app
 
 

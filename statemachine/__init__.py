@@ -3,6 +3,16 @@
 This is the front door: what is listed here is public, everything else may change.
 """
 
+from statemachine.diagram import (
+    BlockError,
+    Step,
+    dot,
+    markdown,
+    mermaid,
+    recorded_path,
+    refresh,
+    svg,
+)
 from statemachine.downstream import ENCODERS, Encoder
 from statemachine.downstream.native import EVENT_NAMES, NativeEncoder
 from statemachine.downstream.sse import HEARTBEAT, retry
@@ -59,6 +69,7 @@ __all__ = [
     "HEARTBEAT",
     "TRANSITIONS",
     "AwaitingInput",
+    "BlockError",
     "Decoder",
     "Emission",
     "Encoder",
@@ -82,6 +93,7 @@ __all__ = [
     "RecordingDamaged",
     "Start",
     "State",
+    "Step",
     "StreamError",
     "Summary",
     "TextEncoder",
@@ -92,12 +104,18 @@ __all__ = [
     "TurnResumed",
     "TurnStarted",
     "TurnStream",
+    "dot",
     "is_recording",
+    "markdown",
+    "mermaid",
     "read_capture",
     "read_recording",
     "recognise",
+    "recorded_path",
+    "refresh",
     "retry",
     "settle",
+    "svg",
     "write_ending",
     "write_frame",
     "write_header",

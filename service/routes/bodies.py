@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 import anyio
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from service.domain import Attachment, MediaType, TurnRequest
 from service.errors import BodyTooLarge, BodyTooSlow, RequestInvalid, RequestNotJson
@@ -128,10 +128,13 @@ async def read_json(request: Request, settings: Settings) -> object:
 
 async def _read(request: Request, limit_bytes: int) -> bytes:
     data = bytearray()
-    async for part in request.stream():
-        data += part
-        if len(data) > limit_bytes:
-            raise BodyTooLarge(f"It may have at most {limit_bytes} bytes.")
+    try:
+        async for part in request.stream():
+            data += part
+            if len(data) > limit_bytes:
+                raise BodyTooLarge(f"It may have at most {limit_bytes} bytes.")
+    except ClientDisconnect:
+        raise RequestNotJson("The body did not come to its end.") from None
     return bytes(data)
 
 

@@ -27,13 +27,14 @@ async def start(request: Request) -> Response:
     services = services_of(request)
     body = await read_turn(request, services.settings)
     turn = await start_turn(services, body.to_domain())
+    # Taken now: a turn may come to its end and be evicted before its first chunk was waited for.
+    reader = await services.log.reader(turn.ids.request_id, 0)
     with anyio.move_on_after(services.settings.commit_wait_s):
         await turn.settled.wait()
     headers = stream_headers(turn.ids, turn.upstream.recording)
     refusal = turn.refusal
     if refusal is not None:
         return problem(refusal, headers)
-    reader = await services.log.reader(turn.ids.request_id, 0)
     encoder: Encoder = (
         TextEncoder() if body.media_type is MediaType.TEXT else _native_encoder(request)
     )

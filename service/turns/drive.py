@@ -4,7 +4,6 @@ However the upstream, the clock or an operator ends it, the turn ends through th
 terminal emission, and that is settled before it is said.
 """
 
-import time
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -32,8 +31,7 @@ class Driver:
 
     async def drive(self, turn: RunningTurn) -> None:
         """Drive one turn from its start to its one terminal emission."""
-        first = turn.started_at + self.settings.first_chunk_timeout_s
-        self._limit(turn, min(first, turn.started_at + self.settings.turn_timeout_s))
+        self._limit(turn, turn.started_at + self.settings.first_chunk_timeout_s)
         try:
             with turn.reading:
                 await self._read(turn)
@@ -58,7 +56,7 @@ class Driver:
         await self._append(turn, stream.begin(body.opening))
         async with aclosing(body.payloads()) as payloads:
             async for payload in payloads:
-                self._extend(turn)
+                self._limit(turn, anyio.current_time() + self.settings.idle_timeout_s)
                 await self._append(turn, stream.feed_payload(payload))
                 known = warn_unknown(stream.unknown, known, turn.ids)
                 if stream.ended:
@@ -66,14 +64,12 @@ class Driver:
                 turn.settled.set()
         await self._append(turn, stream.finish())
 
-    def _extend(self, turn: RunningTurn) -> None:
-        """Give the upstream its idle time again, within the time of the turn."""
-        idle = time.monotonic() + self.settings.idle_timeout_s
-        self._limit(turn, min(idle, turn.started_at + self.settings.turn_timeout_s))
+    def _limit(self, turn: RunningTurn, at: float) -> None:
+        """Give the upstream time, within that of the turn."""
+        turn.reading.deadline = min(at, self._last_moment(turn))
 
-    @staticmethod
-    def _limit(turn: RunningTurn, at: float) -> None:
-        turn.reading.deadline = anyio.current_time() + at - time.monotonic()
+    def _last_moment(self, turn: RunningTurn) -> float:
+        return turn.started_at + self.settings.turn_timeout_s
 
     async def _append(self, turn: RunningTurn, emissions: Emissions) -> None:
         for emission in emissions:
@@ -91,7 +87,7 @@ class Driver:
             raise MachineMisuse(message)
         turn.terminal = settle(turn.terminal, stored=False, available_quotas={})
         await self.log.append(turn.ids.request_id, turn.terminal)
-        duration_s = time.monotonic() - turn.started_at
+        duration_s = anyio.current_time() - turn.started_at
         log_end(turn.ids, turn.stream, turn.upstream.recording, duration_s)
 
     def _cut_short(self, turn: RunningTurn) -> Emissions:
@@ -103,7 +99,7 @@ class Driver:
 
     def _timed_out(self, turn: RunningTurn) -> Emissions:
         """Tell a turn that took too long from an upstream that was silent too long."""
-        if time.monotonic() - turn.started_at >= self.settings.turn_timeout_s:
+        if turn.reading.deadline == self._last_moment(turn):
             message = f"The turn took longer than {self.settings.turn_timeout_s:g} s."
             return turn.stream.fail("turn_timeout", message, status_code=504)
         message = "The upstream was silent for too long."

@@ -1,7 +1,8 @@
 """Everything that happens before a turn runs, in the order in which a person would tell it."""
 
-import time
 import uuid
+
+import anyio
 
 from service.domain import TurnIds, TurnRequest
 from service.turns.services import Services
@@ -18,7 +19,7 @@ async def start_turn(services: Services, request: TurnRequest) -> RunningTurn:
         Stopping: the process is about to stop.
     """
     services.live.admit()
-    started_at = time.monotonic()
+    started_at = anyio.current_time()
     ids = TurnIds(str(uuid.uuid4()), request.conversation_id or str(uuid.uuid4()))
     prepared = await services.upstream.prepare(request)
     stream = TurnStream(

@@ -19,7 +19,7 @@ class RunningTurn:
 
     `settled` is set when the first upstream chunk was applied or the turn has ended, so that a
     route can tell whether there is anything to stream. `reading` ends the wait for the upstream.
-    `started_at` is a monotonic time in seconds.
+    `started_at` is a time of the event loop, in seconds.
     """
 
     ids: TurnIds

@@ -105,6 +105,7 @@ class ReplayedUpstream:
     def __init__(
         self, recordings: dict[str, Recording], *, default_session: str, speed: float
     ) -> None:
+        titles = sorted(recordings, key=lambda title: title != default_session)
         self._recordings = recordings
         self._titles = {_normalised(title): title for title in recordings}
         self._words = {title: _words(title) for title in recordings}
@@ -115,7 +116,7 @@ class ReplayedUpstream:
             notice=NOTICE,
             speed=speed,
             default_session=default_session,
-            sessions=tuple(_session(title, each) for title, each in recordings.items()),
+            sessions=tuple(_session(title, recordings[title]) for title in titles),
         )
 
     async def prepare(self, request: TurnRequest) -> ReplayedTurn:

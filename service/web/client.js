@@ -14,7 +14,7 @@
  * | open       | status, method, path, resumedAfter, recording        | the service answers         |
  * | frame      | raw                                                  | each block on the wire      |
  * | event      | id, event, data, states                              | each new event              |
- * | gap        | from, to                                             | the service lost events     |
+ * | gap        | from, to (both lost)                                 | the service lost events     |
  * | unreadable | id, payload                                          | an event is not JSON        |
  * | lost       | after, delayMs, attempt, maxTries, deliberate        | the connection is gone      |
  * | gave_up    | after                                                | until `retry()` is called   |
@@ -220,7 +220,8 @@ class Turn {
 
   *#tell(id, { event, data }, state) {
     if (event === "gap") {
-      yield { kind: "gap", from: data.from, to: data.to };
+      // The events go on with `to`, so the last one that is lost is the one before it.
+      yield { kind: "gap", from: data?.from, to: data?.to - 1 };
       return;
     }
     if (event === "start") this.requestId ??= data.request_id;

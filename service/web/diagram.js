@@ -15,6 +15,7 @@ export class Diagram {
   constructor(container, pathLine) {
     this.#container = container;
     this.#pathLine = pathLine;
+    new ResizeObserver(() => this.#reveal()).observe(container);
     this.reset();
   }
 
@@ -25,6 +26,7 @@ export class Diagram {
     const drawing = new DOMParser().parseFromString(await answer.text(), "image/svg+xml");
     if (drawing.documentElement.localName !== "svg") return;
     this.#container.replaceChildren(document.adoptNode(drawing.documentElement));
+    this.#select(".state text").forEach(breakName);
     this.#redraw();
   }
 
@@ -53,16 +55,17 @@ export class Diagram {
     const current = this.#path.at(-1);
     this.#container.dataset.state = current;
     this.#pathLine.textContent = this.#path.join(ARROW);
-    this.#pathLine.scrollLeft = this.#pathLine.scrollWidth;
     for (const node of this.#select(".state")) {
       const state = node.id.replace(/^state-/, "");
       node.classList.toggle("lit", state === current);
       node.classList.toggle("visited", state !== current && this.#path.includes(state));
     }
+    this.#reveal();
   }
 
   #flash(source, dest) {
-    const taken = ({ dataset }) => dataset.source === source && dataset.dest === dest;
+    // An edge that leaves from several states names them all.
+    const taken = ({ dataset }) => dataset.dest === dest && dataset.source.split(" ").includes(source);
     for (const edge of [...this.#select(".edge")].filter(taken)) {
       edge.classList.remove("flash");
       // Reading the layout between the two lets the animation start over.
@@ -71,7 +74,32 @@ export class Diagram {
     }
   }
 
+  /** Brings the current state into sight where the panel is narrower than drawing or way. */
+  #reveal() {
+    this.#pathLine.scrollLeft = this.#pathLine.scrollWidth;
+    const box = this.#container.querySelector(".state.lit rect");
+    if (box === null) return;
+    const seen = this.#container.getBoundingClientRect();
+    const { left, width } = box.getBoundingClientRect();
+    const offset = left + width / 2 - (seen.left + seen.width / 2);
+    this.#container.scrollBy({ left: offset, behavior: "instant" });
+  }
+
   #select(selector) {
     return this.#container.querySelectorAll(selector);
   }
+}
+
+/** Sets a name on two lines: larger letters then fit the box of a drawing that is shown small. */
+function breakName(text) {
+  const [, first, second] = /^([^_]+_)(.+)$/.exec(text.textContent) ?? [];
+  if (!first) return;
+  const lines = [first, second].map((part, number) => {
+    const line = document.createElementNS(text.namespaceURI, "tspan");
+    line.setAttribute("x", text.getAttribute("x"));
+    line.setAttribute("dy", number === 0 ? "-0.6em" : "1.15em");
+    line.textContent = part;
+    return line;
+  });
+  text.replaceChildren(...lines);
 }

@@ -35,9 +35,8 @@ export function readable(value) {
 /** Rows of names and values; rows without a value are left out. */
 export function factList(rows) {
   const given = rows.filter(([, value]) => value !== undefined && value !== null && value !== "");
-  const parts = given.flatMap(([name, value]) => [
-    element("dt", {}, name),
-    element("dd", {}, String(value)),
-  ]);
+  const parts = given.map(([name, value]) =>
+    element("div", {}, element("dt", {}, name), element("dd", {}, String(value))),
+  );
   return element("dl", { class: "facts" }, ...parts);
 }

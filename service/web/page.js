@@ -36,6 +36,7 @@ byId("retry").addEventListener("click", retry);
 addEventListener("online", () => turn?.retry());
 byId("diagram-fold").open = !PHONE.matches;
 PHONE.addEventListener("change", ({ matches }) => (byId("diagram-fold").open = !matches));
+byId("diagram-names").addEventListener("click", toggleNames);
 diagram.load("/diagram.svg");
 sessions.load("/v1/info");
 
@@ -75,10 +76,10 @@ const REACTIONS = {
   open: (notice, query) => {
     frames.note(`${notice.method} ${notice.path} → ${notice.status}`);
     byId("retry").hidden = true;
+    if (notice.recording !== null) view.played(sessions.picked(notice.recording, query));
     if (notice.status !== 200) return;
     composer.connected();
     document.body.dataset.reconnections = String(turn.reconnections);
-    if (notice.recording !== null) view.played(sessions.picked(notice.recording, query));
     if (turn.reconnections > 0) view.remark(`Resumed after event ${notice.resumedAfter}.`);
     say(notice.resumedAfter === null ? STATUS.answering : STATUS.resumed(notice.resumedAfter));
   },
@@ -164,6 +165,12 @@ function newConversation() {
   document.body.dataset.reconnections = "0";
   showProof("No events yet.", "open");
   say(STATUS.ready);
+}
+
+/** Event names need room, so the panel grows as long as they are shown. */
+function toggleNames({ currentTarget }) {
+  const shown = document.body.classList.toggle("named");
+  currentTarget.setAttribute("aria-pressed", String(shown));
 }
 
 function showState() {

@@ -8,13 +8,11 @@ export class Painter {
   #scroller;
   #jobs = new Set();
   #following = true;
+  #lastTop = 0;
 
   constructor(scroller) {
     this.#scroller = scroller;
-    scroller.addEventListener("scroll", () => {
-      const { scrollHeight, scrollTop, clientHeight } = scroller;
-      this.#following = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
-    });
+    scroller.addEventListener("scroll", () => this.#scrolled());
   }
 
   /** Runs a job with the next frame; a job that is already waiting runs once. */
@@ -33,6 +31,15 @@ export class Painter {
     this.#jobs.clear();
     for (const job of jobs) job();
     if (jobs.length > 0 && this.#following) this.#scroller.scrollTop = this.#scroller.scrollHeight;
+  }
+
+  /** Only going up ends following: when content grows, the end moves away by itself. */
+  #scrolled() {
+    const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
+    const nearEnd = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
+    if (nearEnd) this.#following = true;
+    else if (scrollTop < this.#lastTop) this.#following = false;
+    this.#lastTop = scrollTop;
   }
 
   /** Goes to the end and follows it again. */

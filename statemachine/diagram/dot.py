@@ -32,6 +32,7 @@ def dot(*, full: bool = False, path: Sequence[Step] | None = None) -> str:
         lines.append(f"    label={json.dumps(failure_note())}")
     lines += ['    start [shape=point label=""]', f"    start -> {INITIAL}"]
     lines += [_node(state, route) for state in State]
+    lines.append(f"    {{rank=sink {' '.join(state for state in State if state in FINAL)}}}")
     lines += [_edge(edge, full=full) for edge in edges]
     return "\n".join([*lines, "}"]) + "\n"
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from math import inf
+from operator import itemgetter
 
 from statemachine.diagram.shapes import Box, Curve, Point
 
@@ -11,9 +12,12 @@ LINE_HEIGHT = 12.0
 _LETTER_WIDTH = 5.7
 _CELL = 4
 _CLEARANCE = 3.0
+_APART = 4.0
 _STOPS = 22
 _PASSES = 2
 _INK_PRICE = 5.0
+_STRANGER_PRICE = 0.4
+_NEAR = 10.0
 _COVER_PRICE = 10.0
 _GAPS = (4.0, 8.0)
 _SIDES = (
@@ -54,8 +58,8 @@ def place(labels: Sequence[Label], taken: Sequence[Box], page: Box) -> tuple[Box
     found: dict[int, Box] = {}
     order = sorted(range(len(labels)), key=lambda each: -labels[each].area)
     for index in order * _PASSES:
-        others = [box for each, box in found.items() if each != index]
-        room = _Room(page, [*taken, *others], ink)
+        others = [box.grown(_APART) for each, box in found.items() if each != index]
+        room = _Room(page, [*taken, *others], ink, labels[index].curve.cells(_CELL))
         found[index] = room.choose(labels[index])
     return tuple(found[index] for index in range(len(labels)))
 
@@ -67,9 +71,10 @@ class _Ink:
         self._columns, self._rows = int(page.width // _CELL) + 1, int(page.height // _CELL) + 1
         cells = [[0] * self._columns for _ in range(self._rows)]
         for curve in curves:
-            for x, y in {(int(x // _CELL), int(y // _CELL)) for x, y in curve.points()}:
-                if 0 <= x < self._columns and 0 <= y < self._rows:
-                    cells[y][x] += 1
+            for x, y in curve.cells(_CELL):
+                column, row = int(x // _CELL), int(y // _CELL)
+                if 0 <= column < self._columns and 0 <= row < self._rows:
+                    cells[row][column] += 1
         above = [0] * (self._columns + 1)
         self._sums = [above]
         for row in cells:
@@ -98,18 +103,26 @@ class _Room:
     page: Box
     obstacles: Sequence[Box]
     ink: _Ink
+    own: frozenset[Point]
 
     def choose(self, label: Label) -> Box:
         """Return the best place for a label."""
         lowest = inf
-        for offset, candidate in _candidates(label):
+        for offset, candidate in sorted(_candidates(label), key=itemgetter(0)):
+            if offset >= lowest:
+                break
             roomy = candidate.grown(_CLEARANCE)
             price = offset + _INK_PRICE * self.ink.within(roomy)
             if price < lowest:
                 price += _COVER_PRICE * self._covered(roomy)
+                price += _STRANGER_PRICE * self._strangers(candidate.grown(_NEAR))
             if price < lowest:
                 lowest, best = price, candidate
         return best
+
+    def _strangers(self, box: Box) -> int:
+        """Return how much of other curves is near, so that nobody takes the label for theirs."""
+        return self.ink.within(box) - sum(box.holds(cell) for cell in self.own)
 
     def _covered(self, box: Box) -> float:
         """Return how much a place would cover, and leave of the page."""

@@ -4,12 +4,11 @@ from collections.abc import Iterator, Sequence
 
 from statemachine.diagram.edges import (
     INITIAL,
-    OPEN,
     Edge,
     Route,
     failure_note,
+    merged_edges,
     overview_edges,
-    row_edges,
 )
 from statemachine.diagram.recorded import Step
 from statemachine.states import FINAL, State
@@ -20,21 +19,33 @@ _CLASSES = """\
 
 
 def mermaid(*, full: bool = False, path: Sequence[Step] | None = None) -> str:
-    """Return the overview, or one edge per row; Mermaid cannot colour the edges of a path."""
+    """Return the overview, or one edge per row.
+
+    Mermaid draws the loops of a state over each other, so those share one edge with a line per
+    row; and it cannot colour edges, so those of a path only show how often they were taken.
+    """
     route = Route(path)
-    edges = row_edges(route) if full else overview_edges(route)
+    edges = merged_edges(route) if full else overview_edges(route)
     finals = [state for state in State if state in FINAL]
     lines = ["stateDiagram-v2", "    direction LR", f"    [*] --> {INITIAL}"]
-    lines += [f"    {edge.source} --> {edge.dest} : {_label(edge, full=full)}" for edge in edges]
+    lines += [
+        f"    {edge.source} --> {edge.dest} : {label}"
+        for edge in edges
+        for label in _labels(edge, full=full)
+    ]
     lines += [f"    {state} --> [*]" for state in finals]
     if not full:
-        lines += [f"    note left of {OPEN[0]} : {failure_note()}"]
+        lines += [f"    note left of {INITIAL} : {failure_note()}"]
     lines += [_CLASSES, f"    class {','.join(finals)} final", *_taken(route)]
     return "\n".join(lines) + "\n"
 
 
-def _label(edge: Edge, *, full: bool) -> str:
-    return ", ".join(edge.words() if full else edge.names())
+def _labels(edge: Edge, *, full: bool) -> tuple[str, ...]:
+    if not full:
+        return (", ".join(edge.names()),)
+    if edge.source is edge.dest:
+        return ("<br/>".join(edge.words()),)
+    return edge.words()
 
 
 def _taken(route: Route) -> Iterator[str]:

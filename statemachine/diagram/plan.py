@@ -11,7 +11,7 @@ from statemachine.diagram.shapes import LOOP_DEPTH
 from statemachine.states import State
 
 _LETTER_WIDTH = 7.85
-PORT_GAP = 16.0
+PORT_GAP = 18.0
 _WAYPOINT_SHARE = 0.62
 
 type Lines = tuple[str, ...]

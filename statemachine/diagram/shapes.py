@@ -52,6 +52,10 @@ class Box:
         height = min(self.bottom, other.bottom) - max(self.top, other.top)
         return max(width, 0) * max(height, 0)
 
+    def holds(self, point: Point) -> bool:
+        """Tell whether a point is inside."""
+        return self.left <= point[0] <= self.right and self.top <= point[1] <= self.bottom
+
     def border(self) -> tuple["Box", ...]:
         """Return its four sides as boxes of no more than a line."""
         return (
@@ -89,6 +93,12 @@ class Curve:
             (back[0] - aside[0], back[1] - aside[1]),
         )
         return " ".join(_pair(corner) for corner in corners)
+
+    def cells(self, size: int) -> frozenset[Point]:
+        """Return the middles of the cells of a grid that the curve goes through."""
+        return frozenset(
+            (x // size * size + size / 2, y // size * size + size / 2) for x, y in self.points()
+        )
 
     def points(self) -> Iterator[Point]:
         """Yield points along the curve, a few pixels from each other."""

@@ -93,7 +93,7 @@ def _opening(page: Box) -> str:
 
 def _frame(box: Box) -> Iterator[str]:
     yield (
-        f'<g class="open"><rect {_place(box)} rx="14" fill="none" stroke="{_LINE}" '
+        f'<g class="open-states"><rect {_place(box)} rx="14" fill="none" stroke="{_LINE}" '
         'stroke-dasharray="3 4"/>'
         f'<text x="{box.left + 12:.1f}" y="{box.top + 18:.1f}" font-size="10" fill="{_INK}">'
         "every open state</text></g>"

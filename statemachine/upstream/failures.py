@@ -60,7 +60,9 @@ def upstream_failure(message: object, code: object = None) -> TurnFailed:
     status = _nested(text, stated) or stated
     fallback = _CLIENT_FAULT if status in _CLIENT_ERRORS else _SERVER_FAULT
     status_code, our_code, response = CLIENT_STATUS.get(status, fallback)
-    shown = _PREFIX.sub("", text, count=1) if stated in _OWN_WORDS else ""
+    # What the upstream quotes inside a 5xx is not its word to the client.
+    own_words = status_code in _OWN_WORDS and status == stated
+    shown = _PREFIX.sub("", text, count=1) if own_words else ""
     cause = one_line(shown) or f"The upstream reported status {status}."
     return TurnFailed(our_code, status_code, response, cause, _detail(text, code))
 

@@ -1,5 +1,7 @@
 """Chunks of agent turns as Llama Stack 0.3 writes them (UPSTREAM, section 2)."""
 
+from collections.abc import Sequence
+
 type Chunk = dict[str, object]
 
 
@@ -55,9 +57,9 @@ def response(call_id: str, content: object, tool_name: str = "get_weather") -> C
     return {"call_id": call_id, "tool_name": tool_name, "content": content, "metadata": None}
 
 
-def tool_complete(step_id: str, *responses: object, calls: object = ()) -> Chunk:
+def tool_complete(step_id: str, *responses: object, calls: Sequence[object] = ()) -> Chunk:
     """A tool execution step closes."""
-    details: Chunk = {"turn_id": "t1", "tool_calls": calls, "tool_responses": list(responses)}
+    details: Chunk = {"turn_id": "t1", "tool_calls": list(calls), "tool_responses": list(responses)}
     return step_complete(step_id, "tool_execution", **details)
 
 

@@ -6,8 +6,8 @@ streaming.
 
 import json
 import math
-from collections.abc import AsyncIterator, Iterable, Mapping, MutableMapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import unquote
 
@@ -18,6 +18,32 @@ PATIENCE_S = 10.0
 """How long a test waits for what should come at once."""
 
 type Message = MutableMapping[str, Any]
+
+
+@asynccontextmanager
+async def beside(run: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """Run something beside the test, which waits for its end; a failure of the test comes first.
+
+    A task group alone would wrap the failure.
+    """
+    failure: Exception | None = None
+    over = anyio.Event()
+
+    async def run_to_its_end() -> None:
+        await run()
+        over.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run_to_its_end)
+        try:
+            yield
+            with anyio.fail_after(PATIENCE_S):
+                await over.wait()
+        except Exception as failed:  # noqa: BLE001 # raised below
+            failure = failed
+            tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
 
 
 class Exchange:
@@ -36,7 +62,6 @@ class Exchange:
         self._requests, self._receive = anyio.create_memory_object_stream[Message](math.inf)
         self._parts, self._unread = anyio.create_memory_object_stream[bytes](window)
         self._begun = anyio.Event()
-        self._left = anyio.Event()
 
     def upload(self, data: bytes, *, more: bool = False) -> None:
         """Send a part of the request body."""
@@ -44,8 +69,9 @@ class Exchange:
         self._requests.send_nowait(message)
 
     def disconnect(self) -> None:
-        """Close the connection, whatever state it is in."""
-        self._left.set()
+        """Close the connection, whatever state it is in: what is sent from now on is lost."""
+        self._requests.close()
+        self._unread.close()
 
     async def begun(self) -> "Exchange":
         """Wait for status and headers."""
@@ -84,35 +110,23 @@ class Exchange:
             self.crash = crash
         finally:
             self._begun.set()
-            for end in (self._parts, self._requests, self._receive):
-                end.close()
-
-    async def close(self) -> None:
-        """Take what is still unread away."""
-        self._unread.close()
+            self._parts.close()
+            self._receive.close()
 
     async def _next_message(self) -> Message:
-        if self._receive.statistics().current_buffer_used:
-            return self._receive.receive_nowait()
-        found: list[Message] = [{"type": "http.disconnect"}]
-        async with anyio.create_task_group() as tasks:
-
-            async def upload() -> None:
-                found[0] = await self._receive.receive()
-                tasks.cancel_scope.cancel()
-
-            tasks.start_soon(upload)
-            await self._left.wait()
-            tasks.cancel_scope.cancel()
-        return found[0]
+        try:
+            return await self._receive.receive()
+        except anyio.EndOfStream:
+            return {"type": "http.disconnect"}
 
     async def _take(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             self.headers = _decoded(message["headers"])
             self._begun.set()
-        elif message.get("body") and not self._left.is_set():
-            await self._parts.send(message["body"])
+        elif message.get("body"):
+            with suppress(anyio.BrokenResourceError):
+                await self._parts.send(message["body"])
 
 
 def _decoded(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
@@ -157,13 +171,11 @@ async def exchange(
     made = Exchange(app, scope, window)
     if body is not None:
         made.upload(body)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(made.run)
+    async with beside(made.run):
         try:
             yield made
         finally:
             made.disconnect()
-            await made.close()
 
 
 async def ask(
@@ -225,8 +237,7 @@ class Lifespan:
 async def lifespan(app: ASGIApp) -> AsyncIterator[Lifespan]:
     """Start an application; leaving the context stops it."""
     life = Lifespan(app)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(life.run)
+    async with beside(life.run):
         await life.started()
         try:
             yield life

@@ -11,13 +11,15 @@ from service.domain import TurnRequest, UpstreamInfo
 from statemachine import DECODERS, Decoder, TurnResumed, TurnStarted
 from tests.support import agents_chunks as agents
 
-type Step = bytes | Mapping[str, object] | anyio.Event | Exception
+
+class Never:
+    """Something to wait for that does not happen."""
+
+
+NEVER = Never()
+
+type Step = bytes | Mapping[str, object] | anyio.Event | Never | Exception
 """What an upstream does next: send a payload or a chunk, wait for an event, or raise."""
-
-
-def never() -> anyio.Event:
-    """Return something to wait for that never happens."""
-    return anyio.Event()
 
 
 def opening_chunk() -> Mapping[str, object]:
@@ -112,5 +114,7 @@ async def perform(steps: tuple[Step, ...]) -> None:
     for step in steps:
         if isinstance(step, anyio.Event):
             await step.wait()
+        elif isinstance(step, Never):
+            await anyio.sleep_forever()
         elif isinstance(step, Exception):
             raise step

@@ -1,0 +1,208 @@
+"""Every recorded stream gives, byte for byte, what a person has read and found true.
+
+`pytest tests/replay --update-goldens` writes the golden files anew; read the difference before it
+is committed.
+"""
+
+import difflib
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from statemachine import is_recording, read_capture, read_recording
+from tests.support.laws import Run, check, run_payloads
+from tests.support.recordings import RecordedStream, recorded_streams
+
+GOLDEN = Path(__file__).parent / "golden"
+RECORDED = {recorded.name: recorded for recorded in recorded_streams()}
+SUFFIXES = {"native": ".native.sse", "text": ".text.txt"}
+
+
+class Story(NamedTuple):
+    """What a recording says, as read by a person: the end, the tools and the shields."""
+
+    event: str
+    detail: str
+    tools: str = ""
+    shields: str = ""
+
+
+STOP = Story("end", "stop")
+NOT_FOUND = Story("error", "upstream_not_found")
+FAILED = Story("error", "upstream_error")
+TRUNCATED = Story("error", "upstream_truncated")
+AWAITS_TOOL = Story("awaiting_input", "tool_result")
+AWAITS_APPROVAL = Story("awaiting_input", "approval")
+AWAITS_MORE_ITERATIONS = Story("awaiting_input", "max_iterations")
+LENGTH = Story("end", "length")
+SHIELDED_IN = Story("end", "shield", "", "user-input violation")
+SHIELDED_OUT = Story("end", "shield", "", "assistant-output violation")
+SHIELDED_LATE = Story("end", "shield", "", "user-input passed, assistant-output violation")
+PASSED = Story("end", "stop", "", "user-input passed, assistant-output passed")
+
+
+def used(*tools: str) -> Story:
+    """Return the story of an answer that was given after these tools."""
+    return Story("end", "stop", ", ".join(tools))
+
+
+# fmt: off
+STORIES = {
+    "agents-0.3.5/bad_toolgroup":             NOT_FOUND,
+    "agents-0.3.5/boom":                      FAILED,
+    "agents-0.3.5/client_tool":               AWAITS_TOOL,
+    "agents-0.3.5/client_tool_resumed":       used("restart_pod ok"),
+    "agents-0.3.5/max_iters":                 AWAITS_MORE_ITERATIONS,
+    "agents-0.3.5/mcp":                       used("get_weather ok"),
+    "agents-0.3.5/mcp_fail":                  used("fail_tool failed"),
+    "agents-0.3.5/mcp_two":                   used("get_weather ok", "fail_tool failed"),
+    "agents-0.3.5/rag":                       used("knowledge_search ok"),
+    "agents-0.3.5/shield_in":                 SHIELDED_IN,
+    "agents-0.3.5/shield_out":                SHIELDED_OUT,
+    "agents-0.3.5/shield_pass":               PASSED,
+    "agents-0.3.5/text":                      STOP,
+    "agents-0.3.5/unicode":                   STOP,
+    "ogx-1.5.0/error_unknown_previous":       NOT_FOUND,
+    "ogx-1.5.0/guardrail_output":             SHIELDED_OUT,
+    "ogx-1.5.0/reasoning":                    STOP,
+    "ogx-1.5.0/text_plain":                   STOP,
+    "responses-0.7.3/disconnect_text":        TRUNCATED,
+    "responses-0.7.3/error_500_before":       FAILED,
+    "responses-0.7.3/error_mid_chunk":        FAILED,
+    "responses-0.7.3/error_unknown_previous": NOT_FOUND,
+    "responses-0.7.3/file_search":            used("file_search ok"),
+    "responses-0.7.3/function_tool":          AWAITS_TOOL,
+    "responses-0.7.3/function_two_parallel":  AWAITS_TOOL,
+    "responses-0.7.3/guardrail_input":        SHIELDED_IN,
+    "responses-0.7.3/guardrail_output":       SHIELDED_OUT,
+    "responses-0.7.3/incomplete_length":      LENGTH,
+    "responses-0.7.3/mcp_approval_granted":   used("shout ok"),
+    "responses-0.7.3/mcp_approval_request":   AWAITS_APPROVAL,
+    "responses-0.7.3/mcp_call":               used("add ok"),
+    "responses-0.7.3/mcp_tool_error":         used("fail failed"),
+    "responses-0.7.3/model_refusal":          Story("end", "refusal"),
+    "responses-0.7.3/multi_mcp_parallel":     used("add ok", "shout ok"),
+    "responses-0.7.3/reasoning":              STOP,
+    "responses-0.7.3/text_plain":             STOP,
+    "responses-0.7.3/text_then_tool_mcp":     used("add ok"),
+    "responses-0.7.3/text_unicode":           STOP,
+    "demonstrations/approval-requested":      AWAITS_APPROVAL,
+    "demonstrations/client-tool-awaited":     AWAITS_TOOL,
+    "demonstrations/cluster-tool":            used("get_service_status ok"),
+    "demonstrations/connection-lost":         TRUNCATED,
+    "demonstrations/cut-by-length":           LENGTH,
+    "demonstrations/file-search":             used("file_search ok"),
+    "demonstrations/input-shield-violation":  SHIELDED_IN,
+    "demonstrations/iteration-limit":         AWAITS_MORE_ITERATIONS,
+    "demonstrations/knowledge-search":        used("knowledge_search ok"),
+    "demonstrations/long-answer":             STOP,
+    "demonstrations/many-scripts-and-emoji":  STOP,
+    "demonstrations/mcp-call":                used("list_pods ok"),
+    "demonstrations/model-error":             FAILED,
+    "demonstrations/model-failure":           FAILED,
+    "demonstrations/output-shield-violation": SHIELDED_LATE,
+    "demonstrations/plain-answer":            STOP,
+    "demonstrations/reasoning-first":         STOP,
+    "demonstrations/refusal-after-text":      SHIELDED_OUT,
+    "demonstrations/shields-passed":          PASSED,
+    "demonstrations/two-tools-one-fails":
+        used("get_node_conditions ok", "get_node_metrics failed"),
+    "demonstrations/unknown-tool-group":      NOT_FOUND,
+}
+# fmt: on
+
+every_recording = pytest.mark.parametrize("recorded", RECORDED.values(), ids=list(RECORDED))
+
+
+def replay(recorded: RecordedStream) -> Run:
+    return run_payloads(recorded.dialect, recorded.payloads)
+
+
+def told_of(run: Run, event: str) -> list[dict[str, object]]:
+    return [each["data"] for each in run.told if each["event"] == event]
+
+
+def story_of(run: Run) -> Story:
+    last = run.last
+    detail = last.get("code") or last.get("finish_reason") or last.get("reason")
+    results = told_of(run, "tool_result")
+    tools = [f"{each['token']['tool_name']} {each['status']}" for each in results]
+    shields = [f"{each['touchpoint']} {each['verdict']}" for each in told_of(run, "shield")]
+    return Story(last["event"], detail, ", ".join(tools), ", ".join(shields))
+
+
+def pieces(recorded: RecordedStream) -> list[str]:
+    """Every piece of text that the model said, taken from the chunks by hand."""
+    said = []
+    for chunk in recorded.chunks:
+        if chunk.get("type") in {"response.output_text.delta", "response.refusal.delta"}:
+            said.append(chunk["delta"])
+        delta = chunk.get("event", {}).get("payload", {}).get("delta", {})
+        if delta.get("type") == "text":
+            said.append(delta["text"])
+    return said
+
+
+def difference(golden: Path, got: bytes) -> str:
+    was, now = (body.decode().split("\n") for body in (golden.read_bytes(), got))
+    return "\n".join(difflib.unified_diff(was, now, str(golden), "now", lineterm="", n=1))
+
+
+@pytest.mark.parametrize("name", list(STORIES))
+def test_a_recording_ends_as_a_person_reads_it(name: str) -> None:
+    run = replay(RECORDED[name])
+
+    check(run)
+    assert story_of(run) == STORIES[name]
+
+
+def test_every_recording_has_a_story() -> None:
+    assert set(STORIES) == set(RECORDED)
+
+
+@every_recording
+def test_no_text_is_lost_doubled_or_out_of_order(recorded: RecordedStream) -> None:
+    tokens = [each["token"] for each in told_of(replay(recorded), "token")]
+
+    assert tokens == pieces(recorded)
+
+
+@every_recording
+def test_nothing_in_a_recording_is_unknown_or_comes_too_late(recorded: RecordedStream) -> None:
+    stream = replay(recorded).stream
+
+    assert stream.unknown == {}
+    assert stream.ignored == (1 if recorded.name == "ogx-1.5.0/guardrail_output" else 0)
+
+
+@every_recording
+def test_the_readers_of_the_product_see_the_same_frames(recorded: RecordedStream) -> None:
+    body = recorded.path.read_bytes()
+
+    recording = read_recording(body) if is_recording(body) else read_capture(body)
+
+    assert recording.header.dialect == recorded.dialect
+    assert tuple(frame.payload for frame in recording.frames) == recorded.payloads
+
+
+@every_recording
+@pytest.mark.parametrize("dialect", SUFFIXES)
+def test_a_recording_gives_its_golden_bytes(
+    recorded: RecordedStream, dialect: str, pytestconfig: pytest.Config
+) -> None:
+    golden = GOLDEN / f"{recorded.name}{SUFFIXES[dialect]}"
+
+    got: bytes = getattr(replay(recorded), dialect)
+
+    if pytestconfig.getoption("--update-goldens"):
+        golden.parent.mkdir(parents=True, exist_ok=True)
+        golden.write_bytes(got)
+    assert golden.is_file(), "no golden file yet: pytest tests/replay --update-goldens"
+    assert not difference(golden, got)
+
+
+def test_no_golden_file_is_left_over() -> None:
+    files = {str(path.relative_to(GOLDEN)) for path in GOLDEN.rglob("*") if path.is_file()}
+
+    assert files == {f"{name}{suffix}" for name in RECORDED for suffix in SUFFIXES.values()}

@@ -1,0 +1,105 @@
+"""The application under test, with a scripted upstream, and a check that it leaves nothing behind."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.applications import Starlette
+
+from service.app import create_app
+from service.ports import Upstream
+from service.settings import Settings
+from service.storage.memory_log import Bounds, MemoryLog
+from service.turns.drive import Driver
+from service.turns.live import LiveTurns
+from service.turns.services import Services
+from tests.support.asgi import Exchange, ask, exchange, lifespan
+from tests.support.sse import Message, read_messages
+from tests.support.upstreams import Script, ScriptedUpstream
+
+TURNS = "/v1/streaming_query"
+QUERY = {"query": "What is a pod?"}
+
+
+def services_with(upstream: Upstream, settings: Settings) -> Services:
+    """Put the services together around any upstream."""
+    bounds = Bounds(
+        running_turns=settings.running_turns_limit,
+        turn_bytes=settings.log_turn_limit_bytes,
+        total_bytes=settings.log_limit_bytes,
+        ttl_s=settings.log_ttl_s,
+    )
+    log = MemoryLog(bounds)
+    return Services(settings, log, upstream, LiveTurns(Driver(log, settings).drive))
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """A running application and what it works with."""
+
+    app: Starlette
+    services: Services
+    upstream: ScriptedUpstream
+
+    def exchange(self, method: str, target: str, **options: Any) -> AbstractAsyncContextManager[Exchange]:  # noqa: ANN401 # passed on  # fmt: skip
+        """Send a request; see `exchange`."""
+        return exchange(self.app, method, target, **options)
+
+    def turn(self, query: str = "", **fields: object) -> AbstractAsyncContextManager[Exchange]:
+        """Start a turn and follow it."""
+        body = json.dumps(QUERY | fields).encode()
+        return exchange(self.app, "POST", f"{TURNS}?{query}", body=body)
+
+    def resume(self, turn: Exchange, query: str = "", **options: Any) -> AbstractAsyncContextManager[Exchange]:  # noqa: ANN401 # passed on  # fmt: skip
+        """Follow a turn that was started before; see `exchange`."""
+        return exchange(self.app, "GET", f"{turn.headers['content-location']}?{query}", **options)
+
+    async def ask(self, method: str, target: str, body: object = None, **headers: str) -> tuple[Exchange, bytes]:  # fmt: skip
+        """Send a request and wait for the whole answer."""
+        return await ask(self.app, method, target, body, headers)
+
+    async def interrupt(self, turn: Exchange) -> Any:  # noqa: ANN401 # it is what the answer holds
+        """Stop a turn and return the answer."""
+        _, answer = await self.ask("POST", f"{turn.headers['content-location']}/interrupt")
+        return json.loads(answer)
+
+
+@asynccontextmanager
+async def application(*scripts: Script, **settings: Any) -> AsyncIterator[Application]:  # noqa: ANN401 # any setting
+    """Run an application on a scripted upstream; on leaving, nothing of it may be left."""
+    upstream = ScriptedUpstream(*scripts)
+    services = services_with(upstream, Settings(**settings))
+    app = create_app(services)
+    async with lifespan(app):
+        yield Application(app, services, upstream)
+    assert_nothing_left(services)
+
+
+def assert_nothing_left(services: Services) -> None:
+    """No turn runs, and nobody waits for the log."""
+    names = [task.get_name() for task in asyncio.all_tasks()]
+    assert [name for name in names if name.startswith("turn ")] == []
+    assert not services.live._turns
+    assert isinstance(services.log, MemoryLog)
+    entries = [*services.log._running.values(), *services.log._ended.values()]
+    assert [each for each in entries if each.waiters] == []
+
+
+def events(body: bytes) -> list[dict[str, Any]]:
+    """Return the envelopes of a native stream, with the ids of their frames checked."""
+    return [_envelope(message) for message in read_messages(body)]
+
+
+def _envelope(message: Message) -> dict[str, Any]:
+    envelope: dict[str, Any] = json.loads(message.data)
+    number = envelope["data"].get("id")
+    assert number is None or message.last_id == str(number)
+    return envelope
+
+
+def names(body: bytes) -> list[str]:
+    """Return the names of the events of a native stream."""
+    return [each["event"] for each in events(body)]

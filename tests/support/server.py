@@ -1,0 +1,113 @@
+"""The service behind a real socket: as a process of its own, or in the test's event loop."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+from service.cli.server import TurnstileServer
+from service.turns.services import Services
+from tests.support.asgi import PATIENCE_S, beside
+
+ROOT = Path(__file__).parents[2]
+ANNOUNCEMENT = "Turnstile is at "
+
+
+def clean_environment(**settings: str) -> dict[str, str]:
+    """Return this environment without settings of ours but these."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TURNSTILE_")}
+    return kept | {f"TURNSTILE_{name.upper()}": value for name, value in settings.items()}
+
+
+def turnstile(*arguments: str, **settings: str) -> subprocess.CompletedProcess[bytes]:
+    """Run the command line to its end."""
+    command = [sys.executable, "-m", "service", *arguments]
+    return subprocess.run(  # noqa: S603 # our own program
+        command,
+        cwd=ROOT,
+        env=clean_environment(**settings),
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@dataclass(slots=True)
+class ServerProcess:
+    """A service that runs as a process; `log` is what it has written to standard error."""
+
+    url: str
+    _process: subprocess.Popen[str]
+    _errors: IO[str]
+
+    @property
+    def log(self) -> str:
+        """Return what was logged so far."""
+        self._errors.seek(0)
+        return self._errors.read()
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+        self._process.send_signal(signal.SIGTERM)
+
+    def wait(self) -> int:
+        """Wait for the end and return the exit status."""
+        return self._process.wait(timeout=PATIENCE_S)
+
+
+@contextmanager
+def served(*options: str, **settings: str) -> Iterator[ServerProcess]:
+    """Serve in a process of its own on a free port, until the context is left."""
+    command = [sys.executable, "-m", "service", "serve", "--port", "0", *options]
+    with tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(  # noqa: S603 # our own program
+            command,
+            cwd=ROOT,
+            env=clean_environment(**settings),
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+        with process:
+            try:
+                yield ServerProcess(_address(process), process, errors)
+            finally:
+                _stop(process)
+
+
+def _address(process: subprocess.Popen[str]) -> str:
+    """Return the announced address; a process that ends without it has said why elsewhere."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith(ANNOUNCEMENT):
+            return line.removeprefix(ANNOUNCEMENT).strip().rstrip("/")
+    message = f"the service did not start; status {process.wait()}"
+    raise RuntimeError(message)
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+
+
+@asynccontextmanager
+async def served_here(services: Services) -> AsyncIterator[str]:
+    """Serve in this event loop on a free port, and return the address."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = TurnstileServer(services)
+    async with beside(partial(server.serve, [listener])):
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True

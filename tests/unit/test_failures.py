@@ -1,0 +1,105 @@
+"""What a client is told of an upstream's error, and what it is not."""
+
+import pytest
+
+from statemachine import MalformedChunk
+from statemachine.upstream.failures import STATUS_OF_CODE, upstream_failure, violation_failure
+
+SECRET = "postgres://admin:hunter2@10.0.0.7/llama"
+FAULTS = [code for code, status in STATUS_OF_CODE.items() if status >= 500] + [
+    *range(500, 600),
+    None,
+]
+# fmt: off
+STATUSES = [
+    # message                    code    status  code of ours             told in its own words
+    ("400: bad tool",            None,   400,    "upstream_bad_request",   True),
+    ("401: no key",              None,   502,    "upstream_denied",        False),
+    ("403: no right",            None,   502,    "upstream_denied",        False),
+    ("404: no model",            None,   404,    "upstream_not_found",     True),
+    ("408: slow",                None,   504,    "upstream_timeout",       False),
+    ("409: busy",                None,   409,    "upstream_conflict",      True),
+    ("413: too long",            None,   413,    "upstream_too_large",     True),
+    ("418: a teapot",            None,   400,    "upstream_bad_request",   True),
+    ("422: odd",                 None,   422,    "upstream_unprocessable", True),
+    ("426: old",                 None,   502,    "upstream_version",       False),
+    ("429: slow down",           None,   429,    "upstream_rate_limited",  True),
+    ("500: boom",                None,   502,    "upstream_error",         False),
+    ("503: away",                None,   503,    "upstream_unavailable",   False),
+    ("504: slow",                None,   504,    "upstream_timeout",       False),
+    ("boom",                     None,   502,    "upstream_error",         False),
+    ("200: fine",                None,   502,    "upstream_error",         False),
+    ("no such response",         "404",  404,    "upstream_not_found",     True),
+    ("no such thing",            404,    404,    "upstream_not_found",     True),
+    ("404: but the code wins",   "500",  502,    "upstream_error",         False),
+    ("404: no code",             "odd",  404,    "upstream_not_found",     True),
+    ("404: no code",             True,   404,    "upstream_not_found",     True),
+    ("boom",                     999,    502,    "upstream_error",         False),
+    ("boom",                     [],     502,    "upstream_error",         False),
+    ("500: Error code: 429 - x", None,   429,    "upstream_rate_limited",  False),
+    ("500: Error code: 503 - x", None,   503,    "upstream_unavailable",   False),
+    ("500: Error code: 504 - x", None,   504,    "upstream_timeout",       False),
+    ("500: Error code: 401 - x", None,   502,    "upstream_error",         False),
+    ("400: Error code: 429 - x", None,   400,    "upstream_bad_request",   True),
+]
+NAMED = [
+    ("context_length_exceeded", 413), ("insufficient_quota", 429), ("invalid_prompt", 400),
+    ("invalid_request_error", 400), ("model_not_found", 404), ("rate_limit_exceeded", 429),
+    ("server_error", 502), ("service_unavailable", 503), ("vector_store_timeout", 504),
+]
+ONE_LINE = [
+    ("400: a\nb", "a"), ("400: \n\n b \n", "b"), ("400: a\u2028\x1b[2Jb\x00", "a[2Jb"),
+    ("400: " + "x" * 9_000, "x" * 500), ("400: \n", "The upstream reported status 400."),
+    ("400: 401: a", "401: a"), ("400: \ud800a", "a"),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("message", "code", "status", "name", "own_words"), STATUSES)
+def test_an_error_of_the_upstream_is_told_by_its_status(
+    message: str, code: object, status: int, name: str, *, own_words: bool
+) -> None:
+    failure = upstream_failure(message, code)
+
+    assert (failure.status_code, failure.code) == (status, name)
+    assert failure.cause.startswith("The upstream reported status") is not own_words
+    assert message in failure.detail
+
+
+@pytest.mark.parametrize(("code", "status"), NAMED)
+def test_a_named_code_stands_for_a_status(code: str, status: int) -> None:
+    failure = upstream_failure("words", code)
+
+    assert failure.status_code == status
+    assert failure.detail == f"{code}: words"
+
+
+@pytest.mark.parametrize("code", FAULTS)
+def test_nothing_of_a_fault_of_the_upstream_reaches_the_client(code: object) -> None:
+    failure = upstream_failure(f"500: Error code: 429 - {SECRET}", code)
+
+    assert SECRET not in failure.cause + failure.response
+    assert SECRET in failure.detail
+
+
+@pytest.mark.parametrize(("message", "cause"), ONE_LINE, ids=range(7))
+def test_own_words_are_one_clean_bounded_line(message: str, cause: str) -> None:
+    assert upstream_failure(message).cause == cause
+
+
+@pytest.mark.parametrize("message", [None, 7, ["x"], {"message": "x"}])
+def test_a_message_that_is_no_text_is_an_unknown_fault(message: object) -> None:
+    failure = upstream_failure(message)
+
+    assert (failure.code, failure.detail) == ("upstream_error", "")
+
+
+def test_detail_is_bounded() -> None:
+    assert len(upstream_failure("x" * 9_000, "odd").detail) == 4_000
+
+
+def test_a_broken_rule_is_the_fault_of_the_upstream() -> None:
+    failure = violation_failure(MalformedChunk("chunk.event", "an object"))
+
+    assert (failure.code, failure.status_code) == ("malformed_chunk", 502)
+    assert failure.cause == "chunk.event: expected an object"
