@@ -56,20 +56,15 @@ def diagram(
     read.
     """
     if write or check:
-        raise typer.Exit(_document(write=write))
+        raise typer.Exit(document(ROOT, write=write))
     typer.echo(_draw(format_, full=full, steps=_steps(path)), nl=False)
 
 
 def _draw(format_: Format, *, full: bool, steps: tuple[Step, ...] | None) -> str:
-    match format_:
-        case Format.MERMAID:
-            return mermaid(full=full, path=steps)
-        case Format.DOT:
-            return dot(full=full, path=steps)
-        case Format.SVG:
-            return svg(full=full, path=steps)
-        case Format.MARKDOWN:
-            return markdown(path=steps)
+    if format_ is Format.MARKDOWN:
+        return markdown(path=steps)
+    draw = {Format.MERMAID: mermaid, Format.DOT: dot, Format.SVG: svg}[format_]
+    return draw(full=full, path=steps)
 
 
 def _steps(path: Path | None) -> tuple[Step, ...] | None:
@@ -83,18 +78,18 @@ def _steps(path: Path | None) -> tuple[Step, ...] | None:
         raise typer.Exit(2) from None
 
 
-def _document(*, write: bool) -> int:
-    """Renew or check the generated blocks, and return the exit status."""
-    if not (ROOT / "pyproject.toml").is_file():
+def document(root: Path, *, write: bool) -> int:
+    """Renew or check the generated blocks of a checkout, and return the exit status."""
+    if not (root / "pyproject.toml").is_file():
         _complain("there is no documentation here: this is not a checkout of the project")
         return 2
     try:
-        stale = dict(stale_files(ROOT))
-    except (BlockError, OSError) as refused:
+        stale = dict(stale_files(root))
+    except BlockError as refused:
         _complain(str(refused))
         return 2
     for file, fresh in stale.items():
-        typer.echo(file.relative_to(ROOT))
+        typer.echo(file.relative_to(root))
         if write:
             file.write_text(fresh, encoding="utf-8", newline="\n")
     if write or not stale:

@@ -14,6 +14,7 @@ from service.settings import Settings
 
 Identifier = Annotated[str, Field(min_length=1, max_length=256)]
 _ERRORS_SHOWN = 5
+_NAME_SHOWN = 100
 
 
 class AttachmentBody(BaseModel):
@@ -141,7 +142,7 @@ async def _read(request: Request, limit_bytes: int) -> bytes:
 def _problems(invalid: ValidationError) -> str:
     errors: list[Any] = invalid.errors(include_url=False, include_input=False)
     lines = [
-        f"{'.'.join(map(str, error['loc'])) or 'body'}: {error['msg']}"
+        f"{'.'.join(str(name)[:_NAME_SHOWN] for name in error['loc']) or 'body'}: {error['msg']}"
         for error in errors[:_ERRORS_SHOWN]
     ]
     more = len(errors) - len(lines)

@@ -58,15 +58,14 @@ const AWAITED = {
   max_iterations: "The turn reached its iteration limit with calls still open.",
 };
 
-/** A turn that waits for something the client owes. */
+/** A turn that waits for something the client owes; its calls are shown in full as tool cards. */
 export function awaitingCard({ calls = [], reason, stored }) {
-  const rows = calls.map(({ tool_name: name, call_id: id, arguments: given }) =>
+  const rows = calls.map(({ tool_name: name, call_id: id }) =>
     element(
       "li",
       {},
       element("strong", { class: "tool-name" }, name ?? "tool call"),
       element("code", { class: "call-id" }, id ?? ""),
-      element("pre", {}, readable(given ?? "")),
     ),
   );
   return element(

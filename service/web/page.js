@@ -115,7 +115,7 @@ const REACTIONS = {
   proof: ({ proof, terminal }) => {
     // What still waits to be drawn must not overwrite the verdict.
     painter.flush();
-    if (proof.events === 0) showProof("No events.", "open");
+    if (proof.events === 0) showProof("No events: the request was refused before its stream began.", "open");
     else showProof(proofLine(proof, turn.reconnections), proof.whole ? "good" : "bad");
     if (turn.reconnections > 0 && proof.whole) view.remark(STATUS.whole(proof), "good");
     close(refusal ?? ENDINGS[terminal] ?? ENDINGS.none);

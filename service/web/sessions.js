@@ -32,11 +32,10 @@ export class Sessions {
   picked(title, query) {
     const session = this.#known.find((known) => known.title === title);
     const source = session ? ` (${session.server}, ${session.dialect})` : "";
-    const own = !session || session.query === query;
     byId("recorded-picked").textContent = `Picked: “${title}”${source}.`;
-    return own
-      ? `Recording “${title}”${source}`
-      : `No recording has this question; “${title}”${source} was picked`;
+    if (title === query) return `Recording of this question${source}`;
+    if (!session || session.query === query) return `Recording “${title}”${source}`;
+    return `No recording has this question; “${title}”${source} was picked`;
   }
 
   /** Once the conversation has begun, the questions are offered above the text field. */

@@ -42,6 +42,11 @@ class ToolCard {
     return text.trimEnd().endsWith("}") && parsed(text) !== null;
   }
 
+  /** Whether the arguments that were written are these. */
+  says(given) {
+    return readable(this.#arguments.text) === readable(given);
+  }
+
   rename(name) {
     this.element.dataset.tool = name;
     this.#name.textContent = name || "tool call";
@@ -58,12 +63,13 @@ class ToolCard {
     this.#arguments.append(fragment);
   }
 
-  start({ tool_name: name, arguments: given }, serverLabel) {
+  /** Shows the whole call; `status` says whether it runs or waits for the client. */
+  complete({ tool_name: name, arguments: given }, serverLabel, status) {
     this.rename(name);
     this.#arguments.set(readable(given));
     this.#server.hidden = !serverLabel;
     this.#server.textContent = serverLabel ? `on ${serverLabel}` : "";
-    this.mark("running");
+    this.mark(status);
   }
 
   finish({ token, status, referenced_documents: documents = [] }) {
@@ -95,9 +101,15 @@ export class ToolCards {
   }
 
   call({ call_id: callId, token, server_label: serverLabel }) {
-    const card = this.#unbound(callId, token.tool_name) ?? this.#open(callId);
-    card.callId = callId;
-    card.start(token, serverLabel);
+    this.#bind(callId, token.tool_name).complete(token, serverLabel, "running");
+  }
+
+  /** Shows a call that the client must answer, or approve. */
+  owe({ call_id: callId, server_label: serverLabel, ...call }) {
+    // The id of an approval is not the id under which its arguments were written.
+    const written = this.#cards.find((card) => card.status === "writing" && card.says(call.arguments));
+    const card = written ?? this.#bind(callId, call.tool_name);
+    card.complete(call, serverLabel, "pending");
   }
 
   result(data) {
@@ -110,11 +122,15 @@ export class ToolCards {
   }
 
   /** Marks what has no outcome when the turn ends. */
-  close(pendingIds) {
-    for (const card of this.#cards.filter(({ status }) => ["writing", "running"].includes(status))) {
-      const pending = pendingIds.includes(card.callId) || (!card.callId && pendingIds.length > 0);
-      card.mark(pending ? "pending" : "unfinished");
-    }
+  close() {
+    const open = this.#cards.filter(({ status }) => ["writing", "running"].includes(status));
+    for (const card of open) card.mark("unfinished");
+  }
+
+  #bind(callId, name) {
+    const card = this.#unbound(callId, name) ?? this.#open(callId);
+    card.callId = callId;
+    return card;
   }
 
   #open(callId) {

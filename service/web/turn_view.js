@@ -13,6 +13,7 @@ import {
 } from "./cards.js";
 import { element } from "./elements.js";
 import { LiveText } from "./painter.js";
+import { Prose } from "./prose.js";
 import { ToolCards } from "./tool_cards.js";
 
 /** Draws the events of one turn in the order in which they come. */
@@ -25,6 +26,7 @@ export class TurnView {
   #answer = null;
   // Every stretch of text, in order; tool calls and results are what parts them.
   #stretches = [];
+  #parted = false;
   #reasoning = null;
   #tools;
 
@@ -70,7 +72,7 @@ export class TurnView {
   close() {
     this.#painter.flush();
     this.#foldReasoning();
-    this.#tools.close([]);
+    this.#tools.close();
     this.element.classList.remove("running");
   }
 
@@ -81,13 +83,16 @@ export class TurnView {
 
   #drawings = {
     __proto__: null,
-    token: ({ token }) => this.#answer.append(token),
+    token: ({ token }) => {
+      if (this.#parted) this.#openAnswer();
+      this.#answer.append(token);
+    },
     reasoning: ({ token }) => this.#reason(token),
     tool_call_delta: (data) => this.#tools.delta(data),
     tool_call: (data) => this.#tools.call(data),
     tool_result: (data) => {
       this.#tools.result(data);
-      this.#breakAnswer();
+      this.#partAnswer();
     },
     shield: (data) => this.#place(shieldCard(data)),
     turn_complete: ({ token }) => this.#complete(token ?? ""),
@@ -95,24 +100,25 @@ export class TurnView {
     error: (data) => this.#endPartial(errorCard(data), "Partial answer"),
     interrupted: (data) => this.#endPartial(interruptedCard(data), "Partial answer, stopped here"),
     awaiting_input: (data) => {
-      this.#tools.close((data.calls ?? []).map(({ call_id: id }) => id));
+      (data.calls ?? []).forEach((call) => this.#tools.owe(call));
       this.#end(awaitingCard(data));
     },
   };
 
   #openAnswer() {
     this.#answer?.element.removeAttribute("id");
+    if (this.#parted) this.#answer.element.classList.add("interim");
+    this.#parted = false;
     const region = element("div", { class: "answer", id: "answer", dir: "auto" });
-    this.#answer = new LiveText(region, this.#painter);
+    this.#answer = new Prose(region, this.#painter);
     this.#stretches.push(this.#answer);
     this.#timeline.append(region);
   }
 
-  /** Text that came before a tool call stays above it; the answer is what comes after. */
-  #breakAnswer() {
-    if (this.#answer.text === "") return;
-    this.#answer.element.classList.add("interim");
-    this.#openAnswer();
+  /** Text before a tool call stays above it; the answer is what comes after, if anything does. */
+  #partAnswer() {
+    this.#parted = this.#answer.text !== "";
+    this.#answer.element.classList.toggle("parted", this.#parted);
   }
 
   #place(node) {
@@ -122,7 +128,7 @@ export class TurnView {
   }
 
   #placeTool(card) {
-    this.#breakAnswer();
+    this.#partAnswer();
     this.#reasoning = null;
     this.#place(card);
   }
@@ -156,6 +162,7 @@ export class TurnView {
     if (full === "" || full === this.#answer.text) return;
     const parts = this.#stretchesOf(full);
     if (parts !== null) this.#gather(parts);
+    else if (this.#parted) this.#openAnswer();
     else if (this.#answer.text !== "") this.#withdraw();
     this.#answer.set(full);
   }

@@ -54,12 +54,13 @@ def place(labels: Sequence[Label], taken: Sequence[Box], page: Box) -> tuple[Box
 
     The largest choose first, and all choose again when they see the others.
     """
-    ink = _Ink(page, [label.curve for label in labels])
+    ways = [label.curve.cells(_CELL) for label in labels]
+    ink = _Ink(page, ways)
     found: dict[int, Box] = {}
     order = sorted(range(len(labels)), key=lambda each: -labels[each].area)
     for index in order * _PASSES:
         others = [box.grown(_APART) for each, box in found.items() if each != index]
-        room = _Room(page, [*taken, *others], ink, labels[index].curve.cells(_CELL))
+        room = _Room(page, [*taken, *others], ink, ways[index])
         found[index] = room.choose(labels[index])
     return tuple(found[index] for index in range(len(labels)))
 
@@ -67,18 +68,18 @@ def place(labels: Sequence[Label], taken: Sequence[Box], page: Box) -> tuple[Box
 class _Ink:
     """How much is drawn where, as sums over all cells above and to the left."""
 
-    def __init__(self, page: Box, curves: Sequence[Curve]) -> None:
+    def __init__(self, page: Box, ways: Sequence[frozenset[Point]]) -> None:
         self._columns, self._rows = int(page.width // _CELL) + 1, int(page.height // _CELL) + 1
         cells = [[0] * self._columns for _ in range(self._rows)]
-        for curve in curves:
-            for x, y in curve.cells(_CELL):
+        for way in ways:
+            for x, y in way:
                 column, row = int(x // _CELL), int(y // _CELL)
                 if 0 <= column < self._columns and 0 <= row < self._rows:
                     cells[row][column] += 1
         above = [0] * (self._columns + 1)
         self._sums = [above]
-        for row in cells:
-            sums = accumulate(row, initial=0)
+        for drawn in cells:
+            sums = accumulate(drawn, initial=0)
             above = [one + other for one, other in zip(above, sums, strict=True)]
             self._sums.append(above)
 

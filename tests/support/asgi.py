@@ -37,13 +37,14 @@ async def beside(run: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
         tasks.start_soon(run_to_its_end)
         try:
             yield
-            with anyio.fail_after(PATIENCE_S):
-                await over.wait()
         except Exception as failed:  # noqa: BLE001 # raised below
             failure = failed
-            tasks.cancel_scope.cancel()
+        with anyio.move_on_after(PATIENCE_S):
+            await over.wait()
+        tasks.cancel_scope.cancel()
     if failure is not None:
         raise failure
+    assert over.is_set(), "it does not come to an end"
 
 
 class Exchange:

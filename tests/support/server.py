@@ -42,17 +42,12 @@ def turnstile(*arguments: str, **settings: str) -> subprocess.CompletedProcess[b
 
 @dataclass(slots=True)
 class ServerProcess:
-    """A service that runs as a process; `log` is what it has written to standard error."""
+    """A service that runs as a process; `log` is what it had logged in the end."""
 
     url: str
+    log: str
     _process: subprocess.Popen[str]
     _errors: IO[str]
-
-    @property
-    def log(self) -> str:
-        """Return what was logged so far."""
-        self._errors.seek(0)
-        return self._errors.read()
 
     def terminate(self) -> None:
         """Send SIGTERM."""
@@ -60,7 +55,10 @@ class ServerProcess:
 
     def wait(self) -> int:
         """Wait for the end and return the exit status."""
-        return self._process.wait(timeout=PATIENCE_S)
+        status = self._process.wait(timeout=PATIENCE_S)
+        self._errors.seek(0)
+        self.log = self._errors.read()
+        return status
 
 
 @contextmanager
@@ -78,7 +76,7 @@ def served(*options: str, **settings: str) -> Iterator[ServerProcess]:
         )
         with process:
             try:
-                yield ServerProcess(_address(process), process, errors)
+                yield ServerProcess(_address(process), "", process, errors)
             finally:
                 _stop(process)
 

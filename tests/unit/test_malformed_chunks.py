@@ -92,7 +92,7 @@ RESPONSES: list[tuple[object, str]] = [
     (responses.chunk("output_text.delta"), "output_text.delta.item_id: expected a string"),
     (responses.reasoning("m1", 7), "reasoning_text.delta.delta: expected a string"),
     (responses.reasoning(None, "Hm"), "reasoning_text.delta.item_id: expected a string"),
-    (responses.refusal("m1", None), "refusal.delta: expected a string"),
+    (responses.refusal("m1", None), "refusal.delta.delta: expected a string"),
     (responses.refusal(None, "No"), "refusal.delta.item_id: expected a string"),
     (responses.arguments(None, "{"), "arguments.delta.item_id: expected a string"),
     (responses.arguments("f1", {}), "arguments.delta.delta: expected a string"),

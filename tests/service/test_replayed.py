@@ -1,0 +1,191 @@
+"""Recorded sessions as the upstream: which one is played, and how."""
+
+import time
+from contextlib import aclosing
+from dataclasses import replace
+
+import pytest
+
+from service.domain import TurnRequest
+from service.errors import SettingsInvalid, UpstreamError
+from service.settings import Settings
+from service.upstream.replayed import PACKAGED, ReplayedUpstream, load_recordings
+from service.wiring import open_services
+from statemachine import Ending, Frame, Header, Recording, TurnStarted, write_recording
+
+POD = "What is a pod in Kubernetes?"
+CHUNK = b'{"event":{"payload":{"event_type":"step_start"}}}'
+
+
+def recording(title, *at_ms, ending=Ending.END):
+    frames = tuple(Frame(each, CHUNK) for each in at_ms)
+    return Recording(Header("agents", "tests", title), frames, ending, at_ms[-1] if at_ms else 0)
+
+
+def upstream(*titles, speed=0.0, **more):
+    recordings = {title: recording(title, 1.0) for title in titles} | more
+    return ReplayedUpstream(recordings, default_session=next(iter(recordings)), speed=speed)
+
+
+async def played(source, query):
+    """Return title and payloads of the turn that answers a question."""
+    turn = await source.prepare(TurnRequest(query))
+    async with turn.open() as body, aclosing(body.payloads()) as payloads:
+        assert body.opening == TurnStarted()
+        return turn.recording, [payload async for payload in payloads]
+
+
+@pytest.mark.parametrize(
+    "query", [POD, POD.upper(), f"  {POD}\n", "what  is a\tpod in kubernetes?", "WHAT IS a pod in KUBERNETES?"]
+)  # fmt: skip
+def test_a_title_is_found_whatever_its_case_and_spaces(query):
+    assert upstream("Drain a pod", POD).title_for(query) == POD
+
+
+@pytest.mark.parametrize(
+    ("query", "title"),
+    [
+        ("drain", "How do I drain a node?"),
+        ("Which node is slow?", "Why is the node slow?"),
+        ("node, please", "How do I drain a node?"),
+        ("COFFEE!", "How do I make coffee?"),
+        ("How do I do this?", "How do I make coffee?"),
+        ("", "How do I make coffee?"),
+        ("???", "How do I make coffee?"),
+        ("coffeepot", "How do I make coffee?"),
+    ],
+)
+def test_else_the_rarest_words_decide_and_else_the_default(query, title):
+    source = upstream("How do I make coffee?", "How do I drain a node?", "Why is the node slow?")
+
+    assert source.title_for(query) == title
+
+
+def test_every_packaged_session_is_found_by_its_title():
+    services = open_services(Settings())
+    titles = [each.title for each in services.upstream.info.sessions]
+
+    assert [services.upstream.title_for(each) for each in titles] == titles
+    assert services.upstream.info.default_session == POD
+
+
+async def test_a_recording_is_played_as_it_was_on_the_wire():
+    source = ReplayedUpstream(load_recordings(PACKAGED), default_session=POD, speed=0)
+    title, payloads = await played(source, POD)
+
+    assert title == POD
+    assert payloads == [each.payload for each in load_recordings(PACKAGED)[POD].frames]
+
+
+async def test_every_turn_has_its_own_decoder():
+    source = upstream(POD)
+    one, two = [await source.prepare(TurnRequest(POD)) for _ in range(2)]
+
+    assert one.decoder is not two.decoder
+
+
+async def test_speed_0_plays_at_once():
+    source = upstream(slow=recording("slow", 1.0, 3_600_000.0))
+    begun = time.monotonic()
+    _, payloads = await played(source, "slow")
+
+    assert len(payloads) == 2
+    assert time.monotonic() - begun < 1
+
+
+async def test_a_speed_divides_the_times_of_the_recording():
+    source = upstream(short=recording("short", 0.0, 100.0), speed=5.0)
+    begun = time.monotonic()
+    await played(source, "short")
+
+    assert 0.018 <= time.monotonic() - begun < 0.1
+
+
+async def test_a_lost_connection_is_lost_again():
+    source = upstream(lost=recording("lost", 1.0, ending=Ending.RESET))
+
+    with pytest.raises(UpstreamError) as raised:
+        await played(source, "lost")
+    assert raised.value.code == "upstream_reset"
+
+
+async def test_a_recording_that_was_cut_just_ends():
+    source = upstream(cut=recording("cut", 1.0, ending=Ending.CUT))
+
+    assert await played(source, "cut") == ("cut", [CHUNK])
+
+
+async def test_a_recording_without_frames_can_be_played():
+    assert await played(upstream(empty=recording("empty")), "empty") == ("empty", [])
+
+
+def test_sessions_tell_what_was_asked_then():
+    asked = replace(recording("a", 1.0), header=Header("agents", "s", "a", request={"query": "Q"}))
+    info = upstream("plain", asked=asked).info
+
+    assert [(each.title, each.query) for each in info.sessions] == [("plain", "plain"), ("asked", "Q")]
+    assert info.sessions[0].dialect == "agents"
+    assert info.recorded is True
+
+
+@pytest.fixture
+def directory(tmp_path):
+    """A directory with two recordings; one is called by its file name, for want of a title."""
+    (tmp_path / "b.jsonl").write_bytes(write_recording(recording("First", 1.0)))
+    (tmp_path / "c.jsonl").write_bytes(write_recording(recording("", 1.0)))
+    (tmp_path / "a.txt").write_text("not a recording")
+    return tmp_path
+
+
+def refusal(directory, **settings):
+    with pytest.raises(SettingsInvalid) as raised:
+        open_services(Settings(recordings_directory=directory, **settings))
+    return str(raised.value)
+
+
+def test_recordings_come_in_the_order_of_their_files(directory):
+    assert list(load_recordings(directory)) == ["First", "c"]
+
+
+def test_the_first_recording_of_an_own_directory_is_the_default(directory):
+    services = open_services(Settings(recordings_directory=directory))
+
+    assert services.upstream.info.default_session == "First"
+
+
+def test_the_default_can_be_set(directory):
+    services = open_services(Settings(recordings_directory=directory, default_session="c"))
+
+    assert services.upstream.info.default_session == "c"
+
+
+def test_an_unknown_default_is_refused(directory):
+    assert refusal(directory, default_session="x") == "No recording has the title 'x'."
+
+
+@pytest.mark.parametrize("name", ["empty", "missing"])
+def test_a_directory_without_recordings_is_refused(tmp_path, name):
+    (tmp_path / "empty").mkdir()
+
+    expected = f"There are no recordings (*.jsonl) in {tmp_path / name}."
+    assert refusal(tmp_path / name) == expected
+
+
+def test_a_damaged_recording_is_named_with_its_line(directory):
+    with (directory / "b.jsonl").open("ab") as file:
+        file.write(b"{broken\n")
+
+    expected = f"The recording {directory / 'b.jsonl'} cannot be read: line 4: "
+    assert refusal(directory).startswith(expected)
+
+
+def test_a_recording_that_is_no_file_is_named(directory):
+    (directory / "d.jsonl").mkdir()
+
+    assert f"The recording {directory / 'd.jsonl'} cannot be read: " in refusal(directory)
+
+
+def test_two_recordings_of_one_title_are_refused(directory):
+    (directory / "d.jsonl").write_bytes((directory / "b.jsonl").read_bytes())
+
+    assert refusal(directory) == f"Two recordings in {directory} have the title 'First'."

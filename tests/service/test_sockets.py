@@ -1,0 +1,181 @@
+"""The same service over real connections: uvicorn in this process, and as a process of its own."""
+
+import json
+import signal
+import socket
+
+import anyio
+import httpx
+import pytest
+
+from service.settings import Settings
+from tests.support.applications import QUERY, TURNS, events, names, services_with
+from tests.support.server import served, served_here
+from tests.support.upstreams import (
+    NEVER,
+    Script,
+    ScriptedUpstream,
+    answer,
+    closing,
+    opening_chunk,
+    says,
+)
+
+
+def services(*scripts, **settings):
+    return services_with(ScriptedUpstream(*scripts), Settings(**settings))
+
+
+async def test_the_first_frame_arrives_before_the_second_chunk():
+    second = anyio.Event()
+    script = Script((opening_chunk(), second, says("Hi"), *closing("Hi")))
+    async with served_here(services(script)) as url, httpx.AsyncClient(base_url=url) as client:
+        async with client.stream("POST", TURNS, json=QUERY) as response:
+            parts = response.aiter_raw()
+            first = await anext(parts)
+            second.set()
+            rest = b"".join([part async for part in parts])
+
+    assert first.startswith(b'retry: 1000\nid: 1\ndata: {"event":"start"')
+    assert names(first) == ["start"]
+    assert names(rest) == ["token", "turn_complete", "end"]
+
+
+async def test_the_headers_come_as_the_application_set_them():
+    async with served_here(services(Script(answer("Hi")))) as url:
+        async with httpx.AsyncClient(base_url=url) as client:
+            response = await client.post(TURNS, json=QUERY)
+
+    assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
+    assert response.headers["cache-control"] == "no-cache, no-transform"
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert "server" not in response.headers
+
+
+async def test_a_turn_survives_its_connection_and_is_complete_on_resume():
+    go_on = anyio.Event()
+    script = Script((opening_chunk(), says("Hel"), go_on, says("lo"), *closing("Hello")))
+    async with served_here(services(script)) as url, httpx.AsyncClient(base_url=url) as client:
+        async with client.stream("POST", TURNS, json=QUERY) as response:
+            await anext(response.aiter_raw())
+        go_on.set()
+        resumed = await client.get(response.headers["content-location"])
+
+    assert names(resumed.content) == ["start", "token", "token", "turn_complete", "end"]
+
+
+async def test_two_connections_get_the_same_bytes():
+    go_on = anyio.Event()
+    script = Script((opening_chunk(), says("Hel"), go_on, says("lo"), *closing("Hello")))
+    async with served_here(services(script)) as url, httpx.AsyncClient(base_url=url) as client:
+        async with client.stream("POST", TURNS, json=QUERY) as one:
+            location = one.headers["content-location"]
+            async with client.stream("GET", location, headers={"Last-Event-ID": "0"}) as two:
+                go_on.set()
+                bodies = [await one.aread(), await two.aread()]
+
+    assert bodies[0] == bodies[1]
+    assert names(bodies[0])[-1] == "end"
+
+
+async def test_a_reader_hears_that_the_server_stops():
+    running = services(Script((opening_chunk(), NEVER)))
+    async with served_here(running) as url, httpx.AsyncClient(base_url=url) as client:
+        async with client.stream("POST", TURNS, json=QUERY) as response:
+            parts = response.aiter_raw()
+            await anext(parts)
+            running.live.stop_all()
+            last = events(b"".join([part async for part in parts]))[-1]
+
+    assert (last["event"], last["data"]["by"]) == ("interrupted", "drain")
+
+
+async def test_a_body_beyond_the_limit_is_refused_over_a_connection():
+    async with served_here(services(Script(answer("Hi")), body_limit_bytes=100)) as url:
+        async with httpx.AsyncClient(base_url=url) as client:
+            response = await client.post(TURNS, content=b"x" * 101)
+
+    assert (response.status_code, response.json()["code"]) == (413, "body_too_large")
+
+
+async def test_a_head_is_answered_at_once():
+    script = Script((opening_chunk(), NEVER))
+    async with served_here(services(script)) as url, httpx.AsyncClient(base_url=url) as client:
+        async with client.stream("POST", TURNS, json=QUERY) as response:
+            head = await client.head(response.headers["content-location"])
+
+    assert head.status_code == 200
+    assert head.content == b""
+
+
+async def test_the_server_says_where_it_is(capsys):
+    async with served_here(services(Script(answer("Hi")))) as url:
+        async with httpx.AsyncClient(base_url=url) as client:
+            await client.get("/livez")
+
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == f"Turnstile is at {url}/"
+    assert said[-1].startswith("Try: curl -N ")
+    assert said[-1].endswith(f"{url}{TURNS}")
+
+
+@pytest.mark.slow
+def test_a_process_serves_a_recorded_session():
+    with served("--speed", "0") as server, httpx.Client(base_url=server.url) as client:
+        info = client.get("/v1/info").json()
+        response = client.post(TURNS, json={"query": info["upstream"]["default_session"]})
+
+    assert info["upstream"]["recorded"] is True
+    assert len(info["sessions"]) == 21
+    assert names(response.content)[0] == "start"
+    assert names(response.content)[-1] == "end"
+    assert response.headers["x-turnstile-recording"] == "What%20is%20a%20pod%20in%20Kubernetes%3F"
+
+
+@pytest.mark.slow
+def test_a_process_that_is_told_to_stop_tells_its_readers_and_ends():
+    """At this pace the recording would take hours."""
+    with served("--speed", "0.001") as server, httpx.Client(base_url=server.url) as client:
+        with client.stream("POST", TURNS, json=QUERY) as response:
+            parts = response.iter_raw()
+            body = next(parts)
+            server.terminate()
+            body += b"".join(parts)
+        status = server.wait()
+
+    assert names(body)[-1] == "interrupted"
+    assert events(body)[-1]["data"]["by"] == "drain"
+    assert status == -signal.SIGTERM
+    assert "Traceback" not in server.log
+
+
+@pytest.mark.slow
+def test_a_process_that_is_told_to_stop_does_not_wait_for_a_client_that_is_stuck():
+    """It sends half a request and then nothing."""
+    with served(drain_timeout_s="1") as server:
+        host, port = server.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as stuck:
+            stuck.sendall(b"POST /v1/streaming_query HTTP/1.1\r\nContent-Length: 9\r\n\r\n{")
+            httpx.get(f"{server.url}/livez")
+            server.terminate()
+
+            assert server.wait() == -signal.SIGTERM
+
+
+@pytest.mark.slow
+def test_a_process_logs_json_lines_and_nothing_that_was_said():
+    with served("--speed", "0") as server:
+        body = httpx.post(f"{server.url}{TURNS}", json={"query": "secret pod"}).content
+        server.terminate()
+        server.wait()
+        lines = [json.loads(line) for line in server.log.splitlines()]
+
+    answer = events(body)[-2]["data"]["token"]
+    assert [each["event"] for each in lines] == ["service.started", "turn.ended", "service.stopped"]
+    assert "secret" not in server_text(lines)
+    assert answer[:20] not in server_text(lines)
+    assert all(each["level"] == "info" and each["timestamp"].endswith("Z") for each in lines)
+
+
+def server_text(lines):
+    return json.dumps(lines)
