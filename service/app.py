@@ -55,6 +55,8 @@ def create_app(services: Services) -> Starlette:
         lifespan=_lifespan(services),
     )
     app.state.services = services
+    # An address has one spelling; a redirect would name the host that the client has claimed.
+    app.router.redirect_slashes = False
     # Starlette answers crashes outside of its list of middleware.
     app.middleware_stack = SecurityHeaders(app.build_middleware_stack())
     return app

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pydantic import ValidationError
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -40,6 +39,8 @@ def serve(
 
 
 def _settings(given: dict[str, Any]) -> "Settings":
+    from pydantic import ValidationError
+
     from service.errors import SettingsInvalid
     from service.settings import Settings, unknown_variables
 

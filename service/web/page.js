@@ -93,9 +93,7 @@ const REACTIONS = {
     painter.soon(showState);
     painter.soon(showCount);
   },
-  gap: ({ from, to }) => {
-    view.remark(`Events ${from} to ${to} were lost: the service no longer has them.`, "bad");
-  },
+  gap: ({ from, to }) => view.lose(from, to),
   unreadable: ({ id }) => view.remark(`Event ${id ?? "without a number"} is not readable.`, "bad"),
   lost: (notice) => {
     composer.disconnected();
@@ -115,10 +113,11 @@ const REACTIONS = {
   proof: ({ proof, terminal }) => {
     // What still waits to be drawn must not overwrite the verdict.
     painter.flush();
-    if (proof.events === 0) showProof("No events: the request was refused before its stream began.", "open");
+    if (proof.events === 0) showProof("No events: there was no stream.", "open");
     else showProof(proofLine(proof, turn.reconnections), proof.whole ? "good" : "bad");
     if (turn.reconnections > 0 && proof.whole) view.remark(STATUS.whole(proof), "good");
-    close(refusal ?? ENDINGS[terminal] ?? ENDINGS.none);
+    const unsaid = proof.events === 0 ? ENDINGS.unheard : ENDINGS.none;
+    close(refusal ?? ENDINGS[terminal] ?? unsaid);
   },
 };
 

@@ -26,5 +26,6 @@ export const ENDINGS = {
   error: { name: "error", status: "The turn failed." },
   interrupted: { name: "interrupted", status: "Stopped." },
   awaiting_input: { name: "awaiting_input", status: "The turn waits for input." },
+  unheard: { name: "interrupted", status: "Stopped before the service had answered." },
   none: { name: "error", status: "The stream is over, but its end was never told." },
 };

@@ -27,6 +27,7 @@ export class TurnView {
   // Every stretch of text, in order; tool calls and results are what parts them.
   #stretches = [];
   #parted = false;
+  #lossy = false;
   #reasoning = null;
   #tools;
 
@@ -61,6 +62,12 @@ export class TurnView {
   remark(text, kind) {
     this.#remarks.append(remark(text, kind));
     this.#painter.soon(() => {});
+  }
+
+  /** Says which events the service lost, the first and the last of them. */
+  lose(from, to) {
+    this.#lossy = true;
+    this.remark(`Events ${from} to ${to} were lost: the service no longer has them.`, "bad");
   }
 
   /** Shows an error that came instead of a stream. */
@@ -163,7 +170,8 @@ export class TurnView {
     const parts = this.#stretchesOf(full);
     if (parts !== null) this.#gather(parts);
     else if (this.#parted) this.#openAnswer();
-    else if (this.#answer.text !== "") this.#withdraw();
+    // Where events were lost, the difference is what was in them.
+    else if (this.#answer.text !== "" && !this.#lossy) this.#withdraw();
     this.#answer.set(full);
   }
 

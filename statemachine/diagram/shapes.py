@@ -128,9 +128,8 @@ def upright(start: Point, end: Point) -> Curve:
 
 
 def bulging(start: Point, end: Point, reach: float) -> Curve:
-    """Return a curve that swings out to the right (or to the left, when `reach` is negative)."""
-    out = max(start[0], end[0]) if reach > 0 else min(start[0], end[0])
-    far = out + reach
+    """Return a curve that leaves to the right, swings out, and comes back from the right."""
+    far = max(start[0], end[0]) + reach
     return Curve(start, (((far, start[1]), (far, end[1]), end),))
 
 

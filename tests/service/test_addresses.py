@@ -67,7 +67,7 @@ async def test_a_stream_carries_the_security_headers():
 
 
 @pytest.mark.parametrize(
-    "target", ["/nowhere", "/v1", "/v1/streaming_queries", "/web/no.js", "/%2e"]
+    "target", ["/nowhere", "/v1", "/livez/", "/web", f"{TURNS}/", "/web/no.js", "/%2e"]
 )
 async def test_an_unknown_address_is_a_404_with_the_documented_body(target):
     async with application() as app:

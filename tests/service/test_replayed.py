@@ -123,7 +123,10 @@ def test_sessions_tell_what_was_asked_then():
     asked = replace(recording("a", 1.0), header=Header("agents", "s", "a", request={"query": "Q"}))
     info = upstream("plain", asked=asked).info
 
-    assert [(each.title, each.query) for each in info.sessions] == [("plain", "plain"), ("asked", "Q")]
+    assert [(each.title, each.query) for each in info.sessions] == [
+        ("plain", "plain"),
+        ("asked", "Q"),
+    ]
     assert info.sessions[0].dialect == "agents"
     assert info.recorded is True
 

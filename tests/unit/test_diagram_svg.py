@@ -11,7 +11,7 @@ from statemachine import FINAL, TRANSITIONS, State, Step, read_recording, record
 from statemachine.diagram.columns import columns, ranks
 from statemachine.diagram.edges import FAILURES, OPEN, Route, is_failure, merged_edges
 from statemachine.diagram.labels import Label, place
-from statemachine.diagram.shapes import Box, bulging, sideways
+from statemachine.diagram.shapes import Box, sideways
 
 RECORDINGS = Path(__file__).parents[2] / "service" / "recordings"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -131,13 +131,6 @@ def test_a_label_without_room_still_gets_a_place():
     (box,) = place([label], [page], page)
 
     assert box.width == label.size[0]
-
-
-def test_a_curve_can_swing_out_to_either_side():
-    right, left = bulging((0, 0), (0, 100), 40), bulging((0, 0), (0, 100), -40)
-
-    assert max(x for x, _ in right.points()) > 25
-    assert min(x for x, _ in left.points()) < -25
 
 
 def test_svg_marks_what_a_path_took_and_where_it_ended():

@@ -1,0 +1,313 @@
+"""The command line, but for `turnstile diagram`."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from service.cli import app
+from statemachine import Ending, Frame, Header, Recording, write_recording
+from tests.support.applications import events, names
+from tests.support.recordings import DEMONSTRATIONS, captures
+from tests.support.server import ROOT, clean_environment, turnstile
+from tests.support.upstreams import answer
+
+ANSWER = tuple(json.dumps(each).encode() for each in answer("Hel", "lo"))
+CAPTURE = b"".join(b"data: %b\n\n" % payload for payload in ANSWER)
+LOST = "The connection to the upstream was lost."
+
+
+def run(*arguments):
+    """Run a command in this process."""
+    return CliRunner().invoke(app, [str(each) for each in arguments])
+
+
+def recording(*payloads, ending=Ending.END, query="Hi", every_ms=1.0):
+    frames = tuple(Frame(number * every_ms, payload) for number, payload in enumerate(payloads))
+    header = Header("agents", "tests", "A title", request={"query": query})
+    return write_recording(Recording(header, frames, ending, len(frames) * every_ms))
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Return what writes a file and returns its path."""
+
+    def write(data, name="session.jsonl"):
+        (tmp_path / name).write_bytes(data)
+        return tmp_path / name
+
+    return write
+
+
+def test_a_recording_is_replayed_to_standard_output(file):
+    done = run("replay", file(recording(*ANSWER)))
+
+    assert done.exit_code == 0
+    assert names(done.stdout_bytes) == ["start", "token", "token", "turn_complete", "end"]
+    assert done.stderr == ""
+
+
+def test_a_replay_gives_the_same_bytes_every_time(file):
+    path = file(recording(*ANSWER))
+
+    assert run("replay", path).stdout_bytes == run("replay", path).stdout_bytes
+
+
+@pytest.mark.parametrize("path", sorted(DEMONSTRATIONS.glob("*.jsonl")), ids=lambda each: each.stem)
+def test_the_status_of_a_replay_tells_how_the_session_ended(path):
+    done = run("replay", path)
+
+    last = events(done.stdout_bytes)[-1]["event"]
+    assert done.exit_code == {"end": 0, "awaiting_input": 0, "error": 1}[last]
+
+
+@pytest.mark.parametrize("capture", captures()[::10], ids=lambda each: each.name)
+def test_the_dialect_of_a_capture_is_found_out(capture):
+    done = run("replay", capture.path)
+
+    assert done.exit_code in (0, 1)
+    assert (
+        done.stdout_bytes == run("replay", capture.path, "--upstream", capture.dialect).stdout_bytes
+    )
+
+
+def test_a_capture_can_be_read_in_another_dialect_than_its_own(file):
+    done = run("replay", file(CAPTURE, "a.sse"), "--upstream", "responses")
+
+    assert done.exit_code == 1
+    assert events(done.stdout_bytes)[-1]["data"]["code"] == "malformed_chunk"
+
+
+def test_a_replay_can_be_written_as_text(file):
+    assert run("replay", file(recording(*ANSWER)), "--dialect", "text").stdout_bytes == b"Hello"
+
+
+def test_a_replay_has_no_pace_unless_one_is_asked_for(file):
+    path = file(recording(*ANSWER, every_ms=1e6))
+
+    assert run("replay", path).exit_code == 0
+
+
+def test_a_pace_changes_no_byte(file):
+    path = file(recording(*ANSWER))
+
+    assert run("replay", path, "--speed", "2").stdout_bytes == run("replay", path).stdout_bytes
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (recording(*ANSWER[:2]), "upstream_truncated"),
+        (recording(*ANSWER[:2], ending=Ending.CUT), "upstream_truncated"),
+        (recording(*ANSWER[:2], ending=Ending.RESET), "upstream_reset"),
+        (recording(ANSWER[1]), "illegal_transition"),
+        (recording(b"{broken"), "upstream_not_json"),
+        (recording(), "upstream_truncated"),
+        (recording(*ANSWER[:2], query=7), "upstream_truncated"),
+        (CAPTURE[:200], "upstream_reset"),
+    ],
+)
+def test_a_session_that_ends_in_error_is_a_1(file, data, code):
+    done = run("replay", file(data))
+
+    assert done.exit_code == 1
+    assert events(done.stdout_bytes)[-1]["data"]["code"] == code
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (recording(*ANSWER) + b"{}\n", "line 8: there are lines after the end"),
+        (recording(*ANSWER)[:-1], "line 7: the line is not complete"),
+        (recording(*ANSWER).replace(b'"at_ms":2.0', b'"at_ms":0.5'), "line 4: at_ms goes back"),
+        (b'{"turnstile_recording":9}\n', "line 1: not a recording of format 1"),
+        (b"{", "line 1: the line is not complete"),
+        (b"", "line 1: no chunk of a known dialect (agents or responses) in the file"),
+        (b"just a text\n", "line 1: no chunk of a known dialect (agents or responses) in the file"),
+        (b"\xff\xfe\x00", "line 1: no chunk of a known dialect (agents or responses) in the file"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_a_2_and_one_line(file, data, reason):
+    path = file(data)
+    done = run("replay", path)
+
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == f"turnstile: {path}: {reason}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("missing", "No such file or directory"), (".", "Is a directory")]
+)
+def test_a_file_that_is_none_is_a_2_and_one_line(tmp_path, name, reason):
+    done = run("replay", tmp_path / name)
+
+    assert (done.exit_code, done.stderr) == (2, f"turnstile: {tmp_path / name}: {reason}\n")
+
+
+@pytest.mark.parametrize(
+    "options", [("--upstream", "x"), ("--dialect", "x"), ("--speed", "-1"), ("--speed", "x")]
+)
+def test_an_option_that_makes_no_sense_is_a_2(file, options):
+    done = run("replay", file(recording(*ANSWER)), *options)
+
+    assert done.exit_code == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_a_reader_that_has_seen_enough_is_no_crash(tmp_path):
+    """The session is larger than a pipe, so the reader leaves while it is written."""
+    path = DEMONSTRATIONS / "long-answer.jsonl"
+    program = f"{sys.executable} -m service replay {path} --speed 1000 | head -n 1"
+    done = subprocess.run(
+        ["bash", "-c", program], cwd=ROOT, env=clean_environment(), capture_output=True, check=True
+    )
+
+    assert done.stdout == b"id: 1\n"
+    assert done.stderr == b""
+
+
+def test_a_replay_needs_neither_server_nor_client(file):
+    """It has to start at once, on machines that have neither."""
+    program = (
+        "import sys, service.cli\n"
+        "sys.argv = ['turnstile', 'replay', sys.argv[1]]\n"
+        "try: service.cli.main()\n"
+        "except SystemExit: pass\n"
+        "heavy = ('llama_stack_client', 'uvicorn', 'starlette', 'httpx', 'pydantic', 'structlog')\n"
+        "print(*sorted(set(heavy) & set(sys.modules)), 'asyncio' in sys.modules, file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, file(recording(*ANSWER))],
+        cwd=ROOT,
+        env=clean_environment(),
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+
+    assert done.stderr.split() == ["False"]
+    assert names(done.stdout.encode())[-1] == "end"
+
+
+@pytest.mark.slow
+def test_the_command_line_starts_in_less_than_a_second():
+    """The best of five, because others may be at work on the machine."""
+    seconds = min(_cpu_seconds() for _ in range(5))
+
+    assert seconds < 0.7
+
+
+def _cpu_seconds():
+    before = os.times()
+    turnstile("--version")
+    after = os.times()
+    return (
+        after.children_user + after.children_system - before.children_user - before.children_system
+    )
+
+
+def test_help_lists_the_commands():
+    done = run("--help")
+
+    assert done.exit_code == 0
+    assert all(command in done.stdout for command in ("serve", "replay", "diagram"))
+
+
+def test_no_command_is_a_question_for_help():
+    done = run()
+
+    assert done.exit_code == 2
+    assert "Usage" in done.output
+
+
+@pytest.mark.parametrize("command", ["serve", "replay"])
+def test_every_command_explains_its_options(command):
+    done = run(command, "-h")
+
+    assert done.exit_code == 0
+    assert "--speed" in done.stdout
+
+
+def test_the_version_is_that_of_the_package():
+    done = turnstile("--version")
+
+    assert (done.returncode, done.stdout) == (0, b"turnstile 0.1.0\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--port", "99999"), "port"),
+        (("--port", "-1"), "port"),
+        (("--speed", "-1"), "speed"),
+        (("--speed", "nan"), "speed"),
+        (("--speed", "inf"), "speed"),
+    ],
+)
+def test_an_option_that_is_no_setting_is_a_2_and_one_line(options, named):
+    done = run("serve", *options)
+
+    assert done.exit_code == 2
+    assert done.stderr.startswith(f"turnstile: The settings are not valid: {named}: ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("heartbeat_s", "0"),
+        ("heartbeat_s", "soon"),
+        ("turn_timeout_s", "inf"),
+        ("idle_timeout_s", "nan"),
+        ("running_turns_limit", "0"),
+        ("log_limit_bytes", "1"),
+        ("log_level", "loud"),
+        ("log_format", "xml"),
+        ("retry_ms", "1.5"),
+    ],
+)
+def test_a_setting_that_is_not_valid_is_named_in_one_line(monkeypatch, name, value):
+    monkeypatch.setenv(f"TURNSTILE_{name.upper()}", value)
+    done = run("serve")
+
+    assert done.exit_code == 2
+    assert done.stderr.startswith(f"turnstile: The settings are not valid: {name}: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_setting_that_does_not_exist_is_named(monkeypatch):
+    monkeypatch.setenv("TURNSTILE_HEARTBEATS", "1")
+    done = run("serve")
+
+    assert done.exit_code == 2
+    assert "TURNSTILE_HEARTBEATS" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_busy_port_is_a_2_and_one_line():
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        done = turnstile("serve", "--port", str(port))
+
+    assert done.returncode == 2
+    assert done.stderr.decode().startswith(f"turnstile: cannot listen on 127.0.0.1 port {port}: ")
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_an_unknown_host_is_a_2_and_one_line():
+    done = turnstile("serve", "--host", "256.0.0.1", "--port", "0")
+
+    assert done.returncode == 2
+    assert b"cannot listen on 256.0.0.1 port 0: " in done.stderr
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_a_directory_without_recordings_is_a_2_and_one_line(tmp_path):
+    done = turnstile("serve", "--port", "0", "--recordings", str(tmp_path))
+
+    assert done.returncode == 2
+    assert done.stderr.decode() == f"turnstile: There are no recordings (*.jsonl) in {tmp_path}.\n"
