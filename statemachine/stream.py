@@ -188,7 +188,7 @@ class TurnStream:
 
     def _number(self, output: Output) -> Emission:
         self._count = number = self._count + 1
-        if output.__class__ in (TurnComplete, End):
+        if isinstance(output, (TurnComplete, End)):
             output = self._complete(output)
         self.summary.add(output)
         path, self._path = self._path, ()
@@ -199,14 +199,12 @@ class TurnStream:
         self._digest.update(native + b"\n")
         return Emission(number, output, native, path)
 
-    def _complete(self, output: Output) -> Output:
+    def _complete(self, output: TurnComplete | End) -> Output:
         match output:
             case TurnComplete():
                 return self.summary.completed(output)
             case End():
                 return self.summary.ended(output)
-            case _:
-                return output
 
 
 def settle(emission: Emission, *, stored: bool, available_quotas: dict[str, int]) -> Emission:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -39,8 +40,6 @@ def serve(
 
 
 def _settings(given: dict[str, Any]) -> "Settings":
-    from pydantic import ValidationError
-
     from service.errors import SettingsInvalid
     from service.settings import Settings, unknown_variables
 

@@ -1,8 +1,10 @@
 """A real headless Chromium before the real service."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import pytest
@@ -74,9 +76,20 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def service() -> Iterator[str]:
-    with served("--speed", "5") as server:
-        yield server.url
+def service_at() -> Iterator[Callable[[str], str]]:
+    """Return the address of a service that plays its recordings at a speed."""
+    with ExitStack() as running:
+
+        @cache
+        def start(speed: str) -> str:
+            return running.enter_context(served("--speed", speed)).url
+
+        yield start
+
+
+@pytest.fixture
+def speed() -> str:
+    return "5"
 
 
 @pytest.fixture
@@ -85,7 +98,10 @@ def viewport() -> dict[str, int]:
 
 
 @pytest.fixture
-def tab(chromium: Browser, service: str, viewport: dict[str, int]) -> Iterator[Tab]:
+def tab(
+    chromium: Browser, service_at: Callable[[str], str], speed: str, viewport: dict[str, int]
+) -> Iterator[Tab]:
+    service = service_at(speed)
     context = chromium.new_context(viewport=viewport)
     tab = Tab(context.new_page(), service)
     tab.page.on("console", lambda message: tab.complaints.append(f"{message.type}: {message.text}"))

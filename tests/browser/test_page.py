@@ -53,9 +53,9 @@ def test_the_diagram_follows_the_machine_to_its_final_state(tab: Tab) -> None:
     assert "visited" in (tab.page.get_attribute("#state-step_in_progress", "class") or "")
 
 
+@pytest.mark.parametrize("speed", ["1"])
 def test_a_cut_connection_is_resumed_without_a_lost_or_doubled_character(tab: Tab) -> None:
     tab.ask(DRAIN)
-    tab.page.wait_for_selector("#diagram[data-state=tool_executing]")
     tab.page.wait_for_selector("#answer:not(:empty)")
 
     tab.page.click("#cut")
@@ -67,6 +67,7 @@ def test_a_cut_connection_is_resumed_without_a_lost_or_doubled_character(tab: Ta
     assert tab.complaints == []
 
 
+@pytest.mark.parametrize("speed", ["1"])
 def test_stop_keeps_what_was_said_and_says_that_it_was_stopped(tab: Tab) -> None:
     tab.ask(POD)
     tab.page.wait_for_selector("#answer:not(:empty)")

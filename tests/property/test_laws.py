@@ -143,6 +143,7 @@ def places(recorded: RecordedStream) -> list[int]:
     return list(range(len(recorded.payloads)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", HARMS)
 @pytest.mark.parametrize("recorded", RECORDED, ids=lambda each: each.name)
 def test_a_recording_harmed_at_any_frame_keeps_the_laws(recorded: RecordedStream, harm: str):

@@ -160,9 +160,8 @@ async def test_a_body_that_does_not_come_is_a_408():
 
 
 async def test_a_client_that_leaves_while_it_sends_is_no_crash(log):
-    async with application(ANSWER) as app:
-        async with app.exchange("POST", TURNS, body=None) as upload:
-            upload.upload(b'{"query":', more=True)
+    async with application(ANSWER) as app, app.exchange("POST", TURNS, body=None) as upload:
+        upload.upload(b'{"query":', more=True)
 
     assert upload.crash is None
     assert [each["event"] for each in log] == ["service.started", "service.stopped"]

@@ -177,7 +177,7 @@ def test_a_replay_needs_neither_server_nor_client(file):
         "sys.argv = ['turnstile', 'replay', sys.argv[1]]\n"
         "try: service.cli.main()\n"
         "except SystemExit: pass\n"
-        "heavy = ('llama_stack_client', 'uvicorn', 'starlette', 'httpx', 'pydantic', 'structlog')\n"
+        "heavy = ('llama_stack_client', 'uvicorn', 'starlette', 'httpx', 'structlog')\n"
         "print(*sorted(set(heavy) & set(sys.modules)), 'asyncio' in sys.modules, file=sys.stderr)\n"
     )
     done = subprocess.run(
@@ -195,8 +195,8 @@ def test_a_replay_needs_neither_server_nor_client(file):
 
 @pytest.mark.slow
 def test_the_command_line_starts_in_less_than_a_second():
-    """The best of five, because others may be at work on the machine."""
-    seconds = min(_cpu_seconds() for _ in range(5))
+    """The best of three, because others may be at work on the machine."""
+    seconds = min(_cpu_seconds() for _ in range(3))
 
     assert seconds < 0.7
 

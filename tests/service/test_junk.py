@@ -75,7 +75,7 @@ def test_any_cursor_of_a_turn_is_answered(method, header, query):
         async with application(ANSWER) as app, app.turn() as turn:
             await turn.body()
             target = f"{turn.headers['content-location']}?last_event_id={_quoted(query)}"
-            reply, body = await app.ask(method, target, b"", **{"Last-Event-ID": header})
+            reply, _ = await app.ask(method, target, b"", **{"Last-Event-ID": header})
         assert reply.crash is None
         assert reply.status in {200, 204, 400}
 

@@ -20,18 +20,19 @@ KEYS = {
     "truncated", "emissions", "tool_calls", "shields", "input_tokens", "output_tokens", "usage",
     "unknown_chunks", "ignored_chunks", "duration_s",
 }  # fmt: skip
+CALL = agents.call("c1", "get_weather", '{"city":"ARGUED"}')
 TOOL = (
     agents.step_start("s1"),
     agents.text("s1", "SAID"),
-    agents.whole_call("s1", agents.call("c1", "get_weather", '{"city":"ARGUED"}')),
+    agents.whole_call("s1", CALL),
     agents.inference_complete("s1", "end_of_message"),
     agents.step_start("s2", "tool_execution"),
-    agents.whole_call("s2", agents.call("c1", "get_weather", '{"city":"ARGUED"}'), "tool_execution"),
+    agents.whole_call("s2", CALL, "tool_execution"),
     agents.tool_complete("s2", agents.response("c1", "RETURNED")),
     agents.step_start("s3"),
     agents.inference_complete("s3"),
     agents.turn_complete("SAID"),
-)  # fmt: skip
+)
 
 
 def lines(log, event):

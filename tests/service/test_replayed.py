@@ -36,8 +36,8 @@ async def played(source, query):
 
 
 @pytest.mark.parametrize(
-    "query", [POD, POD.upper(), f"  {POD}\n", "what  is a\tpod in kubernetes?", "WHAT IS a pod in KUBERNETES?"]
-)  # fmt: skip
+    "query", [POD, POD.upper(), f"  {POD}\n", "what  is a\tpod in kubernetes?"]
+)
 def test_a_title_is_found_whatever_its_case_and_spaces(query):
     assert upstream("Drain a pod", POD).title_for(query) == POD
 

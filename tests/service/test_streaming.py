@@ -120,7 +120,8 @@ async def test_a_heartbeat_is_no_content():
 
 
 async def test_the_answer_as_text_has_no_framing():
-    async with application(Script(answer("Hel", "lo"))) as app, app.turn(media_type="text/plain") as turn:  # fmt: skip
+    script = Script(answer("Hel", "lo"))
+    async with application(script) as app, app.turn(media_type="text/plain") as turn:
         body = await turn.body()
 
     assert body == b"Hello"

@@ -1,4 +1,4 @@
-"""The application under test, with a scripted upstream, and a check that it leaves nothing behind."""
+"""The application under test on a scripted upstream; it must leave nothing behind."""
 
 import asyncio
 import json
@@ -19,6 +19,8 @@ from service.turns.services import Services
 from tests.support.asgi import Exchange, ask, exchange, lifespan
 from tests.support.sse import Message, read_messages
 from tests.support.upstreams import Script, ScriptedUpstream
+
+type Asking = AbstractAsyncContextManager[Exchange]
 
 TURNS = "/v1/streaming_query"
 QUERY = {"query": "What is a pod?"}
@@ -44,31 +46,33 @@ class Application:
     services: Services
     upstream: ScriptedUpstream
 
-    def exchange(self, method: str, target: str, **options: Any) -> AbstractAsyncContextManager[Exchange]:  # noqa: ANN401 # passed on  # fmt: skip
+    def exchange(self, method: str, target: str, **options: Any) -> Asking:
         """Send a request; see `exchange`."""
         return exchange(self.app, method, target, **options)
 
-    def turn(self, query: str = "", **fields: object) -> AbstractAsyncContextManager[Exchange]:
+    def turn(self, query: str = "", **fields: object) -> Asking:
         """Start a turn and follow it."""
         body = json.dumps(QUERY | fields).encode()
         return exchange(self.app, "POST", f"{TURNS}?{query}", body=body)
 
-    def resume(self, turn: Exchange, query: str = "", **options: Any) -> AbstractAsyncContextManager[Exchange]:  # noqa: ANN401 # passed on  # fmt: skip
+    def resume(self, turn: Exchange, query: str = "", **options: Any) -> Asking:
         """Follow a turn that was started before; see `exchange`."""
         return exchange(self.app, "GET", f"{turn.headers['content-location']}?{query}", **options)
 
-    async def ask(self, method: str, target: str, body: object = None, **headers: str) -> tuple[Exchange, bytes]:  # fmt: skip
+    async def ask(
+        self, method: str, target: str, body: object = None, **headers: str
+    ) -> tuple[Exchange, bytes]:
         """Send a request and wait for the whole answer."""
         return await ask(self.app, method, target, body, headers)
 
-    async def interrupt(self, turn: Exchange) -> Any:  # noqa: ANN401 # it is what the answer holds
+    async def interrupt(self, turn: Exchange) -> Any:
         """Stop a turn and return the answer."""
         _, answer = await self.ask("POST", f"{turn.headers['content-location']}/interrupt")
         return json.loads(answer)
 
 
 @asynccontextmanager
-async def application(*scripts: Script, **settings: Any) -> AsyncIterator[Application]:  # noqa: ANN401 # any setting
+async def application(*scripts: Script, **settings: Any) -> AsyncIterator[Application]:
     """Run an application on a scripted upstream; on leaving, nothing of it may be left."""
     upstream = ScriptedUpstream(*scripts)
     services = services_with(upstream, Settings(**settings))

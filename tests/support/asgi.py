@@ -95,7 +95,7 @@ class Exchange:
             parts += part
         return bytes(parts)
 
-    async def json(self) -> Any:  # noqa: ANN401 # it is what the answer holds
+    async def json(self) -> Any:
         """Wait for the rest of the body and parse it."""
         return json.loads(await self.body())
 

@@ -30,7 +30,7 @@ def clean_environment(**settings: str) -> dict[str, str]:
 def turnstile(*arguments: str, **settings: str) -> subprocess.CompletedProcess[bytes]:
     """Run the command line to its end."""
     command = [sys.executable, "-m", "service", *arguments]
-    return subprocess.run(  # noqa: S603 # our own program
+    return subprocess.run(
         command,
         cwd=ROOT,
         env=clean_environment(**settings),
@@ -66,7 +66,7 @@ def served(*options: str, **settings: str) -> Iterator[ServerProcess]:
     """Serve in a process of its own on a free port, until the context is left."""
     command = [sys.executable, "-m", "service", "serve", "--port", "0", *options]
     with tempfile.TemporaryFile("w+") as errors:
-        process = subprocess.Popen(  # noqa: S603 # our own program
+        process = subprocess.Popen(
             command,
             cwd=ROOT,
             env=clean_environment(**settings),

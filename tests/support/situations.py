@@ -85,12 +85,12 @@ _STEPS: tuple[tuple[str | None, StepKind | None], ...] = (
     (None, StepKind.TOOL_EXECUTION),
     *(("s1", kind) for kind in StepKind),
 )
+_PASTS = ((False, None), (False, "t1"), (True, "t1"))
 
 
 def contexts(state: State) -> Iterator[Context]:
     """Give every context that two steps and two calls allow, possible in a stream or not."""
-    everything = product(_STEPS, range(len(CALLS) + 1), (False, True), (None, "t1"))
-    for (step_id, kind), calls, worked, turn_id in everything:
+    for (step_id, kind), calls, (worked, turn_id) in product(_STEPS, range(len(CALLS) + 1), _PASTS):
         held = {call.call_id: call for call in CALLS[:calls]}
         yield Context("conv", "req", state, turn_id, step_id, kind, worked, held)
 

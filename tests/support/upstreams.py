@@ -42,6 +42,11 @@ def answer(*pieces: str) -> tuple[Mapping[str, object], ...]:
     return opening_chunk(), *map(says, pieces), *closing("".join(pieces))
 
 
+INFO = UpstreamInfo(
+    kind="scripted", recorded=False, notice="", speed=0, default_session="", sessions=()
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Script:
     """What an upstream does in one turn: on being asked, on opening, in its body, on closing."""
@@ -95,7 +100,7 @@ class ScriptedUpstream:
     """Plays one script per turn; the last one again and again. See `Upstream`."""
 
     def __init__(self, *scripts: Script) -> None:
-        self.info = UpstreamInfo("scripted", recorded=False, notice="", speed=0, default_session="", sessions=())  # fmt: skip
+        self.info = INFO
         self.requests: list[TurnRequest] = []
         self.turns: list[ScriptedTurn] = []
         self._scripts = scripts

@@ -145,6 +145,15 @@ def test_a_rewritten_stop_reason_means_the_iteration_limit(
     assert run.last["calls"] == [{"call_id": "c1", "tool_name": "get_weather", "arguments": {}}]
 
 
+def test_a_retrieval_step_says_nothing() -> None:
+    kind = "memory_retrieval"
+
+    run = told(agents.step_start("m1", kind), agents.step_complete("m1", kind))
+
+    assert [each["event"] for each in run.told] == ["start", "error"]
+    assert run.last["state"] == "turn_started"
+
+
 @pytest.mark.parametrize("details", [None, [], {}, {"model_response": []}, {"model_response": {}}])
 def test_an_inference_may_close_without_details(details: object) -> None:
     closed = agents.payload("step_complete", step_id="i1", step_type="inference")

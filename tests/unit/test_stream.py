@@ -8,6 +8,7 @@ from statemachine import (
     Interrupter,
     MachineMisuse,
     State,
+    TurnMachine,
     TurnResumed,
     TurnStarted,
     TurnStream,
@@ -61,6 +62,21 @@ def test_a_stream_knows_where_it_stands() -> None:
     assert (stream.state, stream.ended) == (State.STEP_IN_PROGRESS, False)
     stream.interrupt(Interrupter.USER)
     assert (stream.state, stream.ended) == (State.INTERRUPTED, True)
+
+
+def test_a_stream_says_how_much_it_said_and_who_spoke() -> None:
+    stream, emissions = opened(*SPOKEN)
+
+    assert (stream.dialect, stream.count) == ("agents", len(emissions))
+
+
+def test_a_stream_moves_the_machine_that_it_is_given() -> None:
+    machine = TurnMachine("conv", "req")
+    stream = TurnStream(AgentsDecoder(), conversation_id="x", request_id="y", machine=machine)
+
+    stream.begin(TurnStarted())
+
+    assert machine.state is stream.state is State.TURN_STARTED
 
 
 def test_a_body_that_stops_early_is_an_error() -> None:
