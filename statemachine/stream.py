@@ -200,11 +200,9 @@ class TurnStream:
         return Emission(number, output, native, path)
 
     def _complete(self, output: TurnComplete | End) -> Output:
-        match output:
-            case TurnComplete():
-                return self.summary.completed(output)
-            case End():
-                return self.summary.ended(output)
+        if isinstance(output, TurnComplete):
+            return self.summary.completed(output)
+        return self.summary.ended(output)
 
 
 def settle(emission: Emission, *, stored: bool, available_quotas: dict[str, int]) -> Emission:

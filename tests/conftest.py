@@ -3,13 +3,12 @@
 import os
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 
 # No deadline: two noisy cores say nothing about one example. Every failure prints its example.
 settings.register_profile("dev", max_examples=60, deadline=None)
 settings.register_profile("ci", max_examples=1_000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
-_ = HealthCheck
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

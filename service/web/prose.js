@@ -3,7 +3,8 @@
 import { element } from "./elements.js";
 import { dress } from "./markup.js";
 
-// Of a line this long only what is new is drawn, undressed, or each frame would cost more.
+// A line this long stays undressed, and only what is new of it is drawn: else each frame would cost
+// more than the one before.
 const LONG_LINE = 4_000;
 
 /** Like `LiveText`, for Markdown; the text content of the element is exactly the text. */
@@ -64,9 +65,14 @@ export class Prose {
   }
 
   #fill(line) {
-    const { kind, nodes, fenced } = dress(line, this.#fenced);
+    const { kind, nodes, fenced } =
+      line.length > LONG_LINE ? undressed(line, this.#fenced) : dress(line, this.#fenced);
     this.#tail.className = line === "" ? "line" : `line ${kind}`;
     this.#tail.replaceChildren(...nodes);
     return fenced;
   }
+}
+
+function undressed(line, fenced) {
+  return { kind: fenced ? "code" : "plain", nodes: [line], fenced };
 }

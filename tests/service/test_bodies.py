@@ -129,11 +129,13 @@ async def test_a_body_beyond_the_limit_is_refused_by_its_real_bytes():
 
 
 async def test_a_body_in_parts_is_refused_as_soon_as_it_exceeds_the_limit():
-    async with application(ANSWER, body_limit_bytes=10) as app:
-        async with app.exchange("POST", TURNS, body=None) as upload:
-            upload.upload(b"x" * 6, more=True)
-            upload.upload(b"x" * 6, more=True)
-            body = await upload.json()
+    async with (
+        application(ANSWER, body_limit_bytes=10) as app,
+        app.exchange("POST", TURNS, body=None) as upload,
+    ):
+        upload.upload(b"x" * 6, more=True)
+        upload.upload(b"x" * 6, more=True)
+        body = await upload.json()
 
     assert (upload.status, body["code"]) == (413, "body_too_large")
 
@@ -150,10 +152,12 @@ async def test_a_body_in_parts_is_put_together():
 
 
 async def test_a_body_that_does_not_come_is_a_408():
-    async with application(ANSWER, body_timeout_s=0.01) as app:
-        async with app.exchange("POST", TURNS, body=None) as upload:
-            upload.upload(b'{"query":', more=True)
-            body = await upload.json()
+    async with (
+        application(ANSWER, body_timeout_s=0.01) as app,
+        app.exchange("POST", TURNS, body=None) as upload,
+    ):
+        upload.upload(b'{"query":', more=True)
+        body = await upload.json()
 
     assert (upload.status, body["code"]) == (408, "body_too_slow")
     assert body["detail"]["cause"] == "It must come within 0.01 s."

@@ -8,7 +8,7 @@ from service.errors import Stopping
 from service.settings import Settings
 from service.turns.live import LiveTurns
 from service.turns.turn import RunningTurn
-from statemachine import Emission, Interrupted, TurnStream
+from statemachine import Emission, Interrupted, Interrupter, TurnStream
 from tests.support.applications import services_with
 from tests.support.upstreams import NEVER, Script, ScriptedUpstream, opening_chunk
 
@@ -71,3 +71,14 @@ async def test_a_turn_is_settled_and_done_even_if_driving_it_fails():
 
     assert (turn.settled.is_set(), turn.done.is_set()) == (True, True)
     assert not live._turns
+
+
+async def test_a_turn_that_was_stopped_counts_as_interrupted_before_it_has_ended():
+    """An interrupt does not wait for ever for an upstream that does not let itself be closed."""
+    _, turn = await running_turn(Script())
+    before = turn.interrupted
+    turn.stop(Interrupter.USER)
+    turn.stop(Interrupter.DRAIN)
+
+    assert (before, turn.interrupted) == (False, True)
+    assert turn.stopped_by is Interrupter.USER

@@ -175,13 +175,15 @@ async def test_a_chunk_gives_the_upstream_its_time_again():
     """The first chunk comes in time, the second after the limit for the first one."""
     second = anyio.Event()
     script = Script((opening_chunk(), second, says("Hi"), *closing("Hi")))
-    async with application(script, first_chunk_timeout_s=0.02, heartbeat_s=0.03) as app:
-        async with app.turn() as turn:
-            assert names(await turn.part()) == ["start"]
-            assert await turn.part() == b":\n"
-            second.set()
+    async with (
+        application(script, first_chunk_timeout_s=0.02, heartbeat_s=0.03) as app,
+        app.turn() as turn,
+    ):
+        assert names(await turn.part()) == ["start"]
+        assert await turn.part() == b":\n"
+        second.set()
 
-            assert names(await turn.body())[-1] == "end"
+        assert names(await turn.body())[-1] == "end"
 
 
 async def test_what_an_upstream_does_after_the_end_changes_nothing():

@@ -85,12 +85,11 @@ async def test_an_interrupt_that_names_no_turn_is_refused(body):
 
 
 async def test_a_turn_can_be_stopped_before_the_upstream_has_said_anything():
-    async with application(Script(at_open=(NEVER,)), commit_wait_s=0.01) as app:
-        async with app.turn() as turn:
-            await turn.begun()
-            await app.interrupt(turn)
+    async with application(Script(at_open=(NEVER,)), commit_wait_s=0.01) as app, app.turn() as turn:
+        await turn.begun()
+        await app.interrupt(turn)
 
-            assert names(await turn.body()) == ["interrupted"]
+        assert names(await turn.body()) == ["interrupted"]
 
 
 async def test_an_interrupt_that_comes_with_the_last_chunk_is_told_how_the_turn_ended():

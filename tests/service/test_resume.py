@@ -171,9 +171,11 @@ async def test_a_turn_that_was_evicted_is_unknown():
 
 
 async def test_a_turn_too_large_to_be_kept_is_still_read_by_who_started_it():
-    async with application(Script(answer("x" * 2_000)), log_limit_bytes=1_024) as app:
-        async with app.turn() as turn:
-            body = await turn.body()
+    async with (
+        application(Script(answer("x" * 2_000)), log_limit_bytes=1_024) as app,
+        app.turn() as turn,
+    ):
+        body = await turn.body()
 
     assert turn.status == 200
     assert names(body) == ["start", "token", "turn_complete", "end"]

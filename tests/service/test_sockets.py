@@ -29,12 +29,15 @@ def services(*scripts, **settings):
 async def test_the_first_frame_arrives_before_the_second_chunk():
     second = anyio.Event()
     script = Script((opening_chunk(), second, says("Hi"), *closing("Hi")))
-    async with served_here(services(script)) as url, httpx.AsyncClient(base_url=url) as client:
-        async with client.stream("POST", TURNS, json=QUERY) as response:
-            parts = response.aiter_raw()
-            first = await anext(parts)
-            second.set()
-            rest = b"".join([part async for part in parts])
+    async with (
+        served_here(services(script)) as url,
+        httpx.AsyncClient(base_url=url) as client,
+        client.stream("POST", TURNS, json=QUERY) as response,
+    ):
+        parts = response.aiter_raw()
+        first = await anext(parts)
+        second.set()
+        rest = b"".join([part async for part in parts])
 
     assert first.startswith(b'retry: 1000\nid: 1\ndata: {"event":"start"')
     assert names(first) == ["start"]
@@ -42,9 +45,11 @@ async def test_the_first_frame_arrives_before_the_second_chunk():
 
 
 async def test_the_headers_come_as_the_application_set_them():
-    async with served_here(services(Script(answer("Hi")))) as url:
-        async with httpx.AsyncClient(base_url=url) as client:
-            response = await client.post(TURNS, json=QUERY)
+    async with (
+        served_here(services(Script(answer("Hi")))) as url,
+        httpx.AsyncClient(base_url=url) as client,
+    ):
+        response = await client.post(TURNS, json=QUERY)
 
     assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
     assert response.headers["cache-control"] == "no-cache, no-transform"
@@ -67,12 +72,15 @@ async def test_a_turn_survives_its_connection_and_is_complete_on_resume():
 async def test_two_connections_get_the_same_bytes():
     go_on = anyio.Event()
     script = Script((opening_chunk(), says("Hel"), go_on, says("lo"), *closing("Hello")))
-    async with served_here(services(script)) as url, httpx.AsyncClient(base_url=url) as client:
-        async with client.stream("POST", TURNS, json=QUERY) as one:
-            location = one.headers["content-location"]
-            async with client.stream("GET", location, headers={"Last-Event-ID": "0"}) as two:
-                go_on.set()
-                bodies = [await one.aread(), await two.aread()]
+    async with (
+        served_here(services(script)) as url,
+        httpx.AsyncClient(base_url=url) as client,
+        client.stream("POST", TURNS, json=QUERY) as one,
+    ):
+        location = one.headers["content-location"]
+        async with client.stream("GET", location, headers={"Last-Event-ID": "0"}) as two:
+            go_on.set()
+            bodies = [await one.aread(), await two.aread()]
 
     assert bodies[0] == bodies[1]
     assert names(bodies[0])[-1] == "end"
@@ -80,38 +88,48 @@ async def test_two_connections_get_the_same_bytes():
 
 async def test_a_reader_hears_that_the_server_stops():
     running = services(Script((opening_chunk(), NEVER)))
-    async with served_here(running) as url, httpx.AsyncClient(base_url=url) as client:
-        async with client.stream("POST", TURNS, json=QUERY) as response:
-            parts = response.aiter_raw()
-            await anext(parts)
-            running.live.stop_all()
-            last = events(b"".join([part async for part in parts]))[-1]
+    async with (
+        served_here(running) as url,
+        httpx.AsyncClient(base_url=url) as client,
+        client.stream("POST", TURNS, json=QUERY) as response,
+    ):
+        parts = response.aiter_raw()
+        await anext(parts)
+        running.live.stop_all()
+        last = events(b"".join([part async for part in parts]))[-1]
 
     assert (last["event"], last["data"]["by"]) == ("interrupted", "drain")
 
 
 async def test_a_body_beyond_the_limit_is_refused_over_a_connection():
-    async with served_here(services(Script(answer("Hi")), body_limit_bytes=100)) as url:
-        async with httpx.AsyncClient(base_url=url) as client:
-            response = await client.post(TURNS, content=b"x" * 101)
+    async with (
+        served_here(services(Script(answer("Hi")), body_limit_bytes=100)) as url,
+        httpx.AsyncClient(base_url=url) as client,
+    ):
+        response = await client.post(TURNS, content=b"x" * 101)
 
     assert (response.status_code, response.json()["code"]) == (413, "body_too_large")
 
 
 async def test_a_head_is_answered_at_once():
     script = Script((opening_chunk(), NEVER))
-    async with served_here(services(script)) as url, httpx.AsyncClient(base_url=url) as client:
-        async with client.stream("POST", TURNS, json=QUERY) as response:
-            head = await client.head(response.headers["content-location"])
+    async with (
+        served_here(services(script)) as url,
+        httpx.AsyncClient(base_url=url) as client,
+        client.stream("POST", TURNS, json=QUERY) as response,
+    ):
+        head = await client.head(response.headers["content-location"])
 
     assert head.status_code == 200
     assert head.content == b""
 
 
 async def test_the_server_says_where_it_is(capsys):
-    async with served_here(services(Script(answer("Hi")))) as url:
-        async with httpx.AsyncClient(base_url=url) as client:
-            await client.get("/livez")
+    async with (
+        served_here(services(Script(answer("Hi")))) as url,
+        httpx.AsyncClient(base_url=url) as client,
+    ):
+        await client.get("/livez")
 
     said = capsys.readouterr().out.splitlines()
     assert said[0] == f"Turnstile is at {url}/"

@@ -8,9 +8,11 @@ from tests.support.upstreams import NEVER, Script, answer, closing, opening_chun
 
 
 async def test_the_headers_are_those_of_the_protocol():
-    async with application(Script(answer("Hi"), recording="A title, “quoted”")) as app:
-        async with app.turn() as turn:
-            await turn.begun()
+    async with (
+        application(Script(answer("Hi"), recording="A title, “quoted”")) as app,
+        app.turn() as turn,
+    ):
+        await turn.begun()
 
     request_id = app.services.log._ended.popitem()[1].ids.request_id
     assert turn.status == 200
@@ -133,13 +135,16 @@ async def test_the_answer_as_text_has_no_framing():
 async def test_text_gets_no_heartbeats():
     go_on = anyio.Event()
     script = Script((opening_chunk(), says("Hi"), go_on, *closing("Hi")))
-    async with application(script, heartbeat_s=0.001) as app:
-        async with app.turn(media_type="text/plain") as turn, app.turn() as beside:
-            while await beside.part() != b":\n":
-                pass
-            go_on.set()
+    async with (
+        application(script, heartbeat_s=0.001) as app,
+        app.turn(media_type="text/plain") as turn,
+        app.turn() as beside,
+    ):
+        while await beside.part() != b":\n":
+            pass
+        go_on.set()
 
-            assert await turn.body() == b"Hi"
+        assert await turn.body() == b"Hi"
 
 
 async def test_a_slow_reader_holds_up_nobody():

@@ -41,7 +41,13 @@ ALL_CONTEXTS = [context for state in State for context in contexts(state)]
 ALL_EVENTS = [event for events in EVENTS_BY_KIND.values() for event in events]
 DELTAS = (TextDelta, ReasoningDelta, RefusalDelta, ToolArgumentsDelta)
 
-JUNK = st.recursive(
+# fmt: off
+ODD_VALUES: list[object] = [
+    {"half": "\ud800"}, {"\udfff": [10**400]}, ["\ud800", float("nan")], {"text": None}, 10**30, "{}",
+    '{"a":' * 1_496 + "1" + "}" * 1_496, {"id": ["x"], "type": ["y"]}, {"message": {"message": 7}},
+]
+# fmt: on
+JUNK = st.sampled_from(ODD_VALUES) | st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
     lambda each: st.lists(each, max_size=3) | st.dictionaries(TEXTS, each, max_size=3),
     max_leaves=5,

@@ -62,7 +62,8 @@ def test_payloads_are_found_at_every_cut(body: bytes, payloads: list[bytes]) -> 
 
 
 @given(
-    lines=st.lists(st.text(st.characters(exclude_characters="\n\r")), min_size=1), data=st.data()
+    lines=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\n\r")), min_size=1),
+    data=st.data(),
 )
 def test_any_text_arrives_at_any_cut(lines: list[str], data: st.DataObject) -> None:
     body = b"".join(b"data: %b\n\n" % line.encode() for line in lines)
