@@ -29,9 +29,3 @@ async def diagram(_: Request) -> Response:
 def _overview() -> str:
     """Drawn once and beside the event loop: it takes half a second, and the table is fixed."""
     return svg()
-
-
-@cache
-def _drawing() -> str:
-    """Lay the drawing out once: that takes longer than a request may."""
-    return svg()

@@ -52,6 +52,7 @@ export function interruptedCard({ by, stored }) {
   );
 }
 
+const ANSWERED_BY = "A client answers with POST …/tool_results; this page only shows the calls.";
 const AWAITED = {
   tool_result: "The turn waits for the results of its client's tools.",
   approval: "The turn waits for an approval.",
@@ -77,7 +78,7 @@ export function awaitingCard({ calls = [], reason, stored }) {
       ["Reason", reason],
       ["Stored", storedWord(stored)],
     ]),
-    element("p", { class: "hint" }, "A client answers with POST …/tool_results; this page only shows the calls."),
+    element("p", { class: "hint" }, ANSWERED_BY),
   );
 }
 
@@ -103,7 +104,8 @@ function documentLine({ doc_url: address, doc_title: title, document_id: id }) {
   const href = safeHref(address);
   if (href === null) return element("span", { class: "document-text" }, label);
   const attributes = { class: "document-link", href, rel: "noopener noreferrer", target: "_blank" };
-  return element("a", attributes, label, element("span", { class: "document-host" }, new URL(href).host));
+  const host = element("span", { class: "document-host" }, new URL(href).host);
+  return element("a", attributes, label, host);
 }
 
 /** The passages that retrieval found, folded away, null without any. */
@@ -113,7 +115,7 @@ export function ragChunks(chunks = []) {
     element(
       "li",
       {},
-      element("span", { class: "chunk-score" }, score === null || score === undefined ? "no score" : `score ${rounded(score)}`),
+      element("span", { class: "chunk-score" }, scoreWord(score)),
       element("span", { class: "chunk-source" }, source ?? "unknown source"),
       element("p", {}, content ?? ""),
     ),
@@ -149,8 +151,8 @@ function storedWord(stored) {
   return stored ? "yes" : "no";
 }
 
-function rounded(score) {
-  return typeof score === "number" ? Number(score.toFixed(3)) : score;
+function scoreWord(score) {
+  return typeof score === "number" ? `score ${Number(score.toFixed(3))}` : "no score";
 }
 
 function folded(summary, content) {

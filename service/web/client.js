@@ -18,7 +18,7 @@
  * | unreadable | id, payload                                          | an event is not JSON        |
  * | lost       | after, delayMs, attempt, maxTries, deliberate        | the connection is gone      |
  * | gave_up    | after                                                | until `retry()` is called   |
- * | refused    | status, code, response, cause                        | an HTTP error; the last but one |
+ * | refused    | status, code, response, cause                        | an HTTP error; before proof |
  * | proof      | proof, terminal                                      | the last one                |
  */
 
@@ -89,6 +89,12 @@ class Turn {
     return this.#ledger.lastId;
   }
 
+  /** How many events were seen, and which numbers are missing between them. */
+  get soFar() {
+    const { events, gaps, doubled } = this.#ledger;
+    return { events, gaps, doubled };
+  }
+
   async *[Symbol.asyncIterator]() {
     try {
       while (!this.#finished) {
@@ -133,7 +139,8 @@ class Turn {
     const answer = await settled(fetch(`${this.#path()}/interrupt`, { method: "POST" }));
     const body = answer === null ? null : await settled(answer.json());
     this.#wake();
-    return { ok: answer?.ok ?? false, message: String(body?.message ?? body?.detail?.response ?? "") };
+    const message = String(body?.message ?? body?.detail?.response ?? "");
+    return { ok: answer?.ok ?? false, message };
   }
 
   #path() {
@@ -229,7 +236,8 @@ class Turn {
       this.#terminal = { event, data };
       this.#finished = true;
     }
-    yield { kind: "event", id, event, data: data ?? {}, states: state?.split(/\s+/).filter(Boolean) ?? [] };
+    const states = state?.split(/\s+/).filter(Boolean) ?? [];
+    yield { kind: "event", id, event, data: data ?? {}, states };
   }
 
   async *#refuse(answer, resuming) {

@@ -30,16 +30,13 @@ export class Composer {
     this.#query.focus();
   }
 
-  running() {
+  /** A turn is under way, but there is no connection to it. */
+  waiting() {
     this.#allow({ send: false, stop: true, cut: false });
   }
 
   connected() {
     this.#allow({ send: false, stop: true, cut: true });
-  }
-
-  disconnected() {
-    this.#allow({ send: false, stop: true, cut: false });
   }
 
   idle() {

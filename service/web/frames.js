@@ -82,7 +82,10 @@ export class FrameDrawer {
     const frames = this.#kept.slice(-KEPT).filter(({ kind }) => kind === "frame");
     const text = frames.map(({ raw }) => `${raw}\n\n`).join("");
     // The clipboard is missing outside of a secure context and may be refused inside of one.
-    const copied = await Promise.resolve(navigator.clipboard?.writeText(text).then(() => true)).catch(() => false);
+    const copied = await navigator.clipboard?.writeText(text).then(
+      () => true,
+      () => false,
+    );
     button.textContent = copied ? "Copied" : "Copying is not allowed here";
     setTimeout(() => (button.textContent = "Copy all"), 2_000);
   }

@@ -79,7 +79,8 @@ export function proofLine(proof, reconnections) {
   ].join(", ");
 }
 
-function gapPhrase({ gaps, doubled }) {
+/** Says whether numbers are missing, such as "no gap" or "2 events lost ✗". */
+export function gapPhrase({ gaps, doubled }) {
   const lost = gaps.reduce((sum, gap) => sum + gap.to - gap.from + 1, 0);
   const repeated = doubled > 0 ? `, ${counted(doubled, "repeat")} dropped` : "";
   return (lost > 0 ? `${counted(lost, "event")} lost ✗` : "no gap") + repeated;

@@ -4,7 +4,7 @@ import { ask } from "./client.js";
 import { Composer } from "./composer.js";
 import { Diagram } from "./diagram.js";
 import { FrameDrawer } from "./frames.js";
-import { counted, proofLine } from "./ledger.js";
+import { counted, gapPhrase, proofLine } from "./ledger.js";
 import { Painter } from "./painter.js";
 import { Sessions } from "./sessions.js";
 import { ENDINGS, STATUS } from "./status.js";
@@ -65,7 +65,7 @@ function openTurn(query) {
   painter.follow();
   diagram.reset();
   showState();
-  composer.running();
+  composer.waiting();
   document.body.dataset.turn = "running";
   document.body.dataset.reconnections = "0";
   showProof("Waiting for the first event.", "open");
@@ -96,13 +96,13 @@ const REACTIONS = {
   gap: ({ from, to }) => view.lose(from, to),
   unreadable: ({ id }) => view.remark(`Event ${id ?? "without a number"} is not readable.`, "bad"),
   lost: (notice) => {
-    composer.disconnected();
+    composer.waiting();
     frames.note(notice.deliberate ? `connection cut after event ${notice.after}` : "connection lost");
     view.remark(STATUS.lost(notice));
     say(STATUS.lost(notice));
   },
   gave_up: ({ after }) => {
-    composer.disconnected();
+    composer.waiting();
     byId("retry").hidden = false;
     say(STATUS.gaveUp(after));
   },
@@ -179,7 +179,10 @@ function showState() {
 }
 
 function showCount() {
-  if (turn !== null) showProof(`${counted(turn.lastId, "event")} so far, numbered without a gap`, "open");
+  // Drawing may lag behind the end of a turn, whose proof must stand.
+  if (turn === null) return;
+  const { soFar } = turn;
+  showProof(`${counted(soFar.events, "event")} so far, ${gapPhrase(soFar)}`, "open");
 }
 
 function showProof(text, verdict) {

@@ -33,8 +33,8 @@ export class Sessions {
     const session = this.#known.find((known) => known.title === title);
     const source = session ? ` (${session.server}, ${session.dialect})` : "";
     byId("recorded-picked").textContent = `Picked: “${title}”${source}.`;
-    if (title === query) return `Recording of this question${source}`;
-    if (!session || session.query === query) return `Recording “${title}”${source}`;
+    if (sameWords(title, query)) return `Recording of this question${source}`;
+    if (!session || sameWords(session.query, query)) return `Recording “${title}”${source}`;
     return `No recording has this question; “${title}”${source} was picked`;
   }
 
@@ -51,12 +51,21 @@ export class Sessions {
   }
 
   #row({ title, query, dialect, server }) {
-    const source = element("span", { class: "session-source" }, [server, dialect].filter(Boolean).join(", "));
+    const origin = [server, dialect].filter(Boolean).join(", ");
+    const source = element("span", { class: "session-source" }, origin);
     const button = element("button", { type: "button", class: "session-pick" }, title, source);
     button.addEventListener("click", () => {
       byId("more-sessions").open = false;
       this.#ask(query);
+      // The button has moved out of sight, and the answer is what comes next.
+      byId("conversation").focus({ preventScroll: true });
     });
     return element("li", {}, button);
   }
+}
+
+/** The service picks by words, so case and punctuation make no other question. */
+function sameWords(one, other) {
+  const words = (text) => text.toLowerCase().match(/[\p{L}\p{N}]+/gu)?.join(" ");
+  return words(one) === words(other);
 }

@@ -19,11 +19,12 @@ _decode = msgspec.json.Decoder().decode
 class FrameReader:
     """Splits the bytes of one body into payloads, at any cut of the bytes."""
 
-    __slots__ = ("_buffer", "_data", "_first", "_limit_bytes")
+    __slots__ = ("_buffer", "_data", "_first", "_held_bytes", "_limit_bytes")
 
     def __init__(self, limit_bytes: int = FRAME_LIMIT_BYTES) -> None:
         self._buffer = bytearray()
         self._data: list[bytes] = []
+        self._held_bytes = 0
         self._first = True
         self._limit_bytes = limit_bytes
 
@@ -39,12 +40,17 @@ class FrameReader:
             FrameTooLarge: a frame exceeds the limit.
         """
         self._buffer += data
-        *lines, rest = self._buffer.split(b"\n")
-        self._buffer = rest
+        lines: list[bytearray] = []
+        # A long line comes in many parts; without an end in them it is not read again each time.
+        if b"\n" in data:
+            *lines, self._buffer = self._buffer.split(b"\n")
         payloads = [payload for line in lines if (payload := self._line(bytes(line))) is not None]
-        if len(self._buffer) + sum(map(len, self._data)) > self._limit_bytes:
-            raise FrameTooLarge(self._limit_bytes)
+        self._check_limit(len(self._buffer))
         return payloads
+
+    def _check_limit(self, more_bytes: int = 0) -> None:
+        if self._held_bytes + more_bytes > self._limit_bytes:
+            raise FrameTooLarge(self._limit_bytes)
 
     def _line(self, line: bytes) -> bytes | None:
         if self._first:
@@ -55,6 +61,8 @@ class FrameReader:
             return self._dispatch()
         if line.startswith(b"data:"):
             self._data.append(line[5:].removeprefix(b" "))
+            self._held_bytes += len(self._data[-1]) + 1
+            self._check_limit()
         return None
 
     def _dispatch(self) -> bytes | None:
@@ -62,8 +70,7 @@ class FrameReader:
             return None
         payload = b"\n".join(self._data)
         self._data.clear()
-        if len(payload) > self._limit_bytes:
-            raise FrameTooLarge(self._limit_bytes)
+        self._held_bytes = 0
         return payload
 
 

@@ -199,7 +199,8 @@ def test_a_recording_gives_its_golden_bytes(
         golden.parent.mkdir(parents=True, exist_ok=True)
         golden.write_bytes(got)
     assert golden.is_file(), "no golden file yet: pytest tests/replay --update-goldens"
-    assert not difference(golden, got)
+    if told := difference(golden, got):
+        pytest.fail(told, pytrace=False)
 
 
 def test_no_golden_file_is_left_over() -> None:

@@ -1,8 +1,7 @@
-"""The command line, but for `turnstile diagram`."""
+"""`turnstile replay`, and what is true of all commands."""
 
 import json
 import os
-import socket
 import subprocess
 import sys
 
@@ -158,10 +157,11 @@ def test_an_option_that_makes_no_sense_is_a_2(file, options):
     assert "Traceback" not in done.stderr
 
 
-def test_a_reader_that_has_seen_enough_is_no_crash(tmp_path):
+@pytest.mark.parametrize("speed", ["0", "1000"])
+def test_a_reader_that_has_seen_enough_is_no_crash(speed):
     """The session is larger than a pipe, so the reader leaves while it is written."""
     path = DEMONSTRATIONS / "long-answer.jsonl"
-    program = f"{sys.executable} -m service replay {path} --speed 1000 | head -n 1"
+    program = f"{sys.executable} -m service replay {path} --speed {speed} | head -n 1"
     done = subprocess.run(
         ["bash", "-c", program], cwd=ROOT, env=clean_environment(), capture_output=True, check=True
     )
@@ -236,78 +236,3 @@ def test_the_version_is_that_of_the_package():
     done = turnstile("--version")
 
     assert (done.returncode, done.stdout) == (0, b"turnstile 0.1.0\n")
-
-
-@pytest.mark.parametrize(
-    ("options", "named"),
-    [
-        (("--port", "99999"), "port"),
-        (("--port", "-1"), "port"),
-        (("--speed", "-1"), "speed"),
-        (("--speed", "nan"), "speed"),
-        (("--speed", "inf"), "speed"),
-    ],
-)
-def test_an_option_that_is_no_setting_is_a_2_and_one_line(options, named):
-    done = run("serve", *options)
-
-    assert done.exit_code == 2
-    assert done.stderr.startswith(f"turnstile: The settings are not valid: {named}: ")
-    assert done.stderr.count("\n") == 1
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("heartbeat_s", "0"),
-        ("heartbeat_s", "soon"),
-        ("turn_timeout_s", "inf"),
-        ("idle_timeout_s", "nan"),
-        ("running_turns_limit", "0"),
-        ("log_limit_bytes", "1"),
-        ("log_level", "loud"),
-        ("log_format", "xml"),
-        ("retry_ms", "1.5"),
-    ],
-)
-def test_a_setting_that_is_not_valid_is_named_in_one_line(monkeypatch, name, value):
-    monkeypatch.setenv(f"TURNSTILE_{name.upper()}", value)
-    done = run("serve")
-
-    assert done.exit_code == 2
-    assert done.stderr.startswith(f"turnstile: The settings are not valid: {name}: ")
-    assert done.stderr.count("\n") == 1
-
-
-def test_a_setting_that_does_not_exist_is_named(monkeypatch):
-    monkeypatch.setenv("TURNSTILE_HEARTBEATS", "1")
-    done = run("serve")
-
-    assert done.exit_code == 2
-    assert "TURNSTILE_HEARTBEATS" in done.stderr
-    assert done.stderr.count("\n") == 1
-
-
-def test_a_busy_port_is_a_2_and_one_line():
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-        done = turnstile("serve", "--port", str(port))
-
-    assert done.returncode == 2
-    assert done.stderr.decode().startswith(f"turnstile: cannot listen on 127.0.0.1 port {port}: ")
-    assert done.stderr.count(b"\n") == 1
-
-
-def test_an_unknown_host_is_a_2_and_one_line():
-    done = turnstile("serve", "--host", "256.0.0.1", "--port", "0")
-
-    assert done.returncode == 2
-    assert b"cannot listen on 256.0.0.1 port 0: " in done.stderr
-    assert done.stderr.count(b"\n") == 1
-
-
-def test_a_directory_without_recordings_is_a_2_and_one_line(tmp_path):
-    done = turnstile("serve", "--port", "0", "--recordings", str(tmp_path))
-
-    assert done.returncode == 2
-    assert done.stderr.decode() == f"turnstile: There are no recordings (*.jsonl) in {tmp_path}.\n"

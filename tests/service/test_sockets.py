@@ -151,19 +151,22 @@ def test_a_process_serves_a_recorded_session():
 
 
 @pytest.mark.slow
-def test_a_process_that_is_told_to_stop_tells_its_readers_and_ends():
+@pytest.mark.parametrize(
+    ("stop", "status"), [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, 128 + signal.SIGINT)]
+)
+def test_a_process_that_is_told_to_stop_tells_its_readers_and_ends(stop, status):
     """At this pace the recording would take hours."""
     with served("--speed", "0.001", commit_wait_s="0.01") as server:
         with httpx.stream("POST", f"{server.url}{TURNS}", json=QUERY) as response:
             parts = response.iter_raw()
             body = next(parts)
-            server.terminate()
+            server.signal(stop)
             body += b"".join(parts)
-        status = server.wait()
+        ended = server.wait()
 
     assert names(body)[-1] == "interrupted"
     assert events(body)[-1]["data"]["by"] == "drain"
-    assert status == -signal.SIGTERM
+    assert ended == status
     assert "Traceback" not in server.log
 
 
@@ -175,7 +178,7 @@ def test_a_process_that_is_told_to_stop_does_not_wait_for_a_client_that_is_stuck
         with socket.create_connection((host, int(port))) as stuck:
             stuck.sendall(b"POST /v1/streaming_query HTTP/1.1\r\nContent-Length: 9\r\n\r\n{")
             httpx.get(f"{server.url}/livez")
-            server.terminate()
+            server.signal(signal.SIGTERM)
 
             assert server.wait() == -signal.SIGTERM
 
@@ -184,7 +187,7 @@ def test_a_process_that_is_told_to_stop_does_not_wait_for_a_client_that_is_stuck
 def test_a_process_logs_json_lines_and_nothing_that_was_said():
     with served("--speed", "0") as server:
         body = httpx.post(f"{server.url}{TURNS}", json={"query": "secret pod"}).content
-        server.terminate()
+        server.signal(signal.SIGTERM)
         server.wait()
 
     lines = [json.loads(line) for line in server.log.splitlines()]

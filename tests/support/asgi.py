@@ -137,6 +137,28 @@ def _decoded(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}
 
 
+def _scope(method: str, target: str, headers: Mapping[str, str]) -> dict[str, Any]:
+    """Return the scope as uvicorn makes it."""
+    path, _, query = target.partition("?")
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": unquote(path),
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "root_path": "",
+        "headers": [
+            (name.lower().encode(), value.encode("latin-1"))
+            for name, value in ({"host": "test"} | {**headers}).items()
+        ],
+        "client": ("127.0.0.1", 1),
+        "server": ("test", 80),
+    }
+
+
 @asynccontextmanager
 async def exchange(
     app: ASGIApp,
@@ -151,25 +173,7 @@ async def exchange(
 
     Without a body (None) the request goes on until the test has uploaded its last part.
     """
-    path, _, query = target.partition("?")
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
-        "http_version": "1.1",
-        "method": method,
-        "scheme": "http",
-        "path": unquote(path),
-        "raw_path": path.encode(),
-        "query_string": query.encode(),
-        "root_path": "",
-        "headers": [
-            (name.lower().encode(), value.encode("latin-1"))
-            for name, value in {"host": "test", **(headers or {})}.items()
-        ],
-        "client": ("127.0.0.1", 1),
-        "server": ("test", 80),
-    }
-    made = Exchange(app, scope, window)
+    made = Exchange(app, _scope(method, target, headers or {}), window)
     if body is not None:
         made.upload(body)
     async with beside(made.run):

@@ -1,7 +1,6 @@
 """The service behind a real socket: as a process of its own, or in the test's event loop."""
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -49,9 +48,9 @@ class ServerProcess:
     _process: subprocess.Popen[str]
     _errors: IO[str]
 
-    def terminate(self) -> None:
-        """Send SIGTERM."""
-        self._process.send_signal(signal.SIGTERM)
+    def signal(self, number: int) -> None:
+        """Send a signal."""
+        self._process.send_signal(number)
 
     def wait(self) -> int:
         """Wait for the end and return the exit status."""

@@ -43,7 +43,7 @@ DELTAS = (TextDelta, ReasoningDelta, RefusalDelta, ToolArgumentsDelta)
 
 # fmt: off
 ODD_VALUES: list[object] = [
-    {"half": "\ud800"}, {"\udfff": [10**400]}, ["\ud800", float("nan")], {"text": None}, 10**30, "{}",
+    {"half": "\ud800"}, {"\udfff": [10**400]}, ["\ud800", float("nan")], {"text": None}, 10**30,
     '{"a":' * 1_496 + "1" + "}" * 1_496, {"id": ["x"], "type": ["y"]}, {"message": {"message": 7}},
 ]
 # fmt: on

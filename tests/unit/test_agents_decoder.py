@@ -203,6 +203,14 @@ def test_a_call_without_fragments_is_told_as_one_piece() -> None:
     assert delta == {"id": 2, "call_id": "c1", "tool_name": "get_weather", "token": '{"a":1}'}
 
 
+def test_only_the_call_that_came_in_fragments_is_not_told_again() -> None:
+    calls = [agents.whole_call("i1", agents.call(each, arguments="{}")) for each in ("c1", "c2")]
+
+    run = told(START, agents.fragment("i1", "get_weather({})"), *calls)
+
+    assert [each.get("call_id") for each in data_of(run, "tool_call_delta")] == [None, "c2"]
+
+
 def test_a_fragment_that_the_server_could_not_read_is_not_told() -> None:
     run = told(START, agents.fragment("i1", 'get_weather({"a"', "failed"))
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from collections import deque
 from itertools import pairwise
 
@@ -95,6 +96,18 @@ def test_many_small_frames_have_no_limit_together() -> None:
     reader = FrameReader(limit_bytes=50)
 
     assert len(reader.feed(b"data: x\n\n" * 1_000)) == 1_000
+
+
+@pytest.mark.parametrize("part", [b"x" * 16_384, b"data: x\n" * 2_048], ids=["line", "lines"])
+def test_a_frame_that_comes_in_many_parts_is_read_in_linear_time(part: bytes) -> None:
+    reader = FrameReader()
+    start = time.process_time()
+
+    reader.feed(b"data: ")
+    for _ in range((15 << 20) // len(part)):
+        reader.feed(part)
+
+    assert time.process_time() - start < 5
 
 
 @pytest.mark.parametrize(("payload", "value"), ODD_JSON, ids=range(len(ODD_JSON)))

@@ -1,0 +1,74 @@
+"""What every upstream must do; the fake of these tests is held to it like the others."""
+
+import json
+from contextlib import aclosing
+
+import pytest
+
+from service.domain import TurnRequest
+from service.errors import UpstreamError
+from service.upstream.replayed import ReplayedUpstream
+from statemachine import Ending, Frame, Header, Recording, TurnStarted
+from tests.support.upstreams import Script, ScriptedUpstream, answer
+
+CHUNKS = answer("Hel", "lo")
+PAYLOADS = [json.dumps(each).encode() for each in CHUNKS]
+REQUEST = TurnRequest("Hi")
+RESET = UpstreamError("upstream_reset", "The connection to the upstream was lost.")
+
+
+def scripted(*, lost: bool = False):
+    return ScriptedUpstream(Script((*CHUNKS, RESET) if lost else CHUNKS))
+
+
+def replayed(*, lost: bool = False):
+    frames = tuple(Frame(1.0, payload) for payload in PAYLOADS)
+    recording = Recording(Header("agents"), frames, Ending.RESET if lost else Ending.END, 1.0)
+    return ReplayedUpstream({"Hi": recording}, default_session="Hi", speed=0)
+
+
+@pytest.fixture(params=[scripted, replayed], ids=lambda each: each.__name__)
+def make(request):
+    return request.param
+
+
+async def test_a_turn_sends_its_payloads_in_order_as_they_were_on_the_wire(make):
+    turn = await make().prepare(REQUEST)
+    async with turn.open() as body, aclosing(body.payloads()) as payloads:
+        assert body.opening == TurnStarted()
+        assert [payload async for payload in payloads] == PAYLOADS
+
+
+async def test_a_body_may_be_left_before_its_end(make):
+    turn = await make().prepare(REQUEST)
+    async with turn.open() as body, aclosing(body.payloads()) as payloads:
+        assert await anext(payloads) == PAYLOADS[0]
+
+
+async def test_a_body_that_cannot_be_read_on_says_so(make):
+    turn = await make(lost=True).prepare(REQUEST)
+    read = []
+    with pytest.raises(UpstreamError) as raised:
+        await _read(turn, read)
+
+    assert raised.value.code == "upstream_reset"
+    assert read == PAYLOADS
+
+
+async def _read(turn, read):
+    """Read a turn to its end, or until it is lost."""
+    async with turn.open() as body, aclosing(body.payloads()) as payloads:
+        async for payload in payloads:
+            read.append(payload)
+
+
+async def test_turns_share_nothing(make):
+    upstream = make()
+    one, two = [await upstream.prepare(REQUEST) for _ in range(2)]
+
+    assert one.decoder is not two.decoder
+    assert one.decoder.dialect == two.decoder.dialect == "agents"
+
+
+def test_an_upstream_says_what_it_is(make):
+    assert make().info.kind
