@@ -7,11 +7,24 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
 from statemachine import svg
 
 WEB = Path(__file__).parent.parent / "web"
-web_files = StaticFiles(directory=WEB)
+
+
+class WebFiles(StaticFiles):
+    """The files of the page; browsers ask each time, so that they never mix two versions."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Return a file, or what says that the browser has it already."""
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+web_files = WebFiles(directory=WEB)
 
 
 async def index(_: Request) -> Response:

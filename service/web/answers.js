@@ -39,9 +39,3 @@ export function percentDecoded(value) {
     return value;
   }
 }
-
-/** A key that no other request has. `randomUUID` would want a secure context. */
-export function randomKey() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}

@@ -22,7 +22,7 @@
  * | proof      | proof, terminal                                      | the last one                |
  */
 
-import { isStream, parsed, percentDecoded, randomKey, readProblem, settled } from "./answers.js";
+import { isStream, parsed, percentDecoded, readProblem, settled } from "./answers.js";
 import { Ledger } from "./ledger.js";
 import { FrameParser } from "./sse.js";
 
@@ -74,8 +74,6 @@ class Turn {
   #stopping = false;
   #abort = new AbortController();
   #wake = () => {};
-  // A POST whose answer got lost is repeated; the key keeps that from starting a second turn.
-  #idempotencyKey = randomKey();
 
   constructor({ body, requestId }, options = {}) {
     this.#body = body;
@@ -169,7 +167,6 @@ class Turn {
       return new Request(`${this.#path()}${query}`, common);
     }
     headers["Content-Type"] = "application/json";
-    headers["Idempotency-Key"] = this.#idempotencyKey;
     const body = JSON.stringify(this.#body);
     return new Request(`${this.#path()}${query}`, { ...common, method: "POST", body });
   }
@@ -258,7 +255,8 @@ class Turn {
       return;
     }
     this.#attempts += 1;
-    if (this.#attempts > this.#options.maxTries) {
+    // A question whose answer got lost may have started a turn: only a person asks it again.
+    if (this.#attempts > this.#options.maxTries || this.requestId === null) {
       this.#attempts = 0;
       yield { kind: "gave_up", after: this.lastId };
       await this.#sleep(null);

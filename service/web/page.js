@@ -33,7 +33,7 @@ let refusal = null;
 
 byId("new-conversation").addEventListener("click", newConversation);
 byId("retry").addEventListener("click", retry);
-addEventListener("online", () => turn?.retry());
+addEventListener("online", () => turn?.requestId && turn.retry());
 byId("diagram-fold").open = !PHONE.matches;
 PHONE.addEventListener("change", ({ matches }) => (byId("diagram-fold").open = !matches));
 byId("diagram-names").addEventListener("click", toggleNames);

@@ -8,7 +8,8 @@ export const STATUS = {
   busy: "An answer is still running. Stop it or wait for its end.",
   tool: (name) => `Running ${name ?? "a tool"}.`,
   resumed: (after) => `Resumed after event ${after}.`,
-  gaveUp: (after) => `No connection. Stopped trying after event ${after}.`,
+  gaveUp: (after) =>
+    after > 0 ? `No connection. Stopped trying after event ${after}.` : "The service did not answer.",
   failed: (code) => `Failed: ${code}.`,
   whole: ({ events }) => `Nothing was lost or doubled: all ${events} events, numbered without a gap.`,
   stopFailed: (message) => `The turn could not be stopped. ${message}`.trim(),
