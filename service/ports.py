@@ -43,7 +43,7 @@ class EmissionLog(Protocol):
         ...
 
     async def append(self, request_id: str, emission: Emission) -> None:
-        """Append the next emission of a turn and wake its readers."""
+        """Append the next emission of a turn and wake its readers; one that is there stays."""
         ...
 
     async def reader(self, request_id: str, after: int) -> LogReader:

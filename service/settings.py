@@ -53,6 +53,9 @@ class Settings(BaseSettings):
         120.0, description="How long the upstream may be silent between chunks."
     )
     turn_timeout_s: Seconds = Field(900.0, description="How long a whole turn may take.")
+    interrupt_wait_s: Seconds = Field(
+        5.0, description="How long an interrupt waits for the end of its turn before it answers."
+    )
     drain_timeout_s: Seconds = Field(
         5.0, description="How long a stopping process waits for its readers to be told."
     )

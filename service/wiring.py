@@ -22,7 +22,7 @@ def open_services(settings: Settings) -> Services:
         ttl_s=settings.log_ttl_s,
     )
     log = MemoryLog(bounds)
-    live = LiveTurns(Driver(log, settings).drive)
+    live = LiveTurns(Driver(log, settings).drive, settings.interrupt_wait_s)
     return Services(settings, log, _replayed(settings), live)
 
 

@@ -42,7 +42,7 @@ class Summary:
     truncated: bool = False
     usage: Usage | None = None
     exact: bool = False
-    results: dict[str, ToolResult] = field(default_factory=dict)
+    results: list[ToolResult] = field(default_factory=list)
     calls: list[ToolCall] = field(default_factory=list)
     shields: list[Shield] = field(default_factory=list)
     awaiting: AwaitingInput | None = None
@@ -67,14 +67,14 @@ class Summary:
     def documents(self) -> tuple[Document, ...]:
         """The documents that tools referred to, each url (or document without one) once."""
         found: dict[object, Document] = {}
-        for each in (each for result in self.results.values() for each in result.documents):
+        for each in (each for result in self.results for each in result.documents):
             found.setdefault(each.url or each, each)
         return tuple(found.values())
 
     @property
     def chunks(self) -> tuple[RagChunk, ...]:
         """The passages that tools found, in order."""
-        return tuple(each for result in self.results.values() for each in result.chunks)
+        return tuple(each for result in self.results for each in result.chunks)
 
     def add(self, output: Output) -> None:
         """Take one output into the summary."""
@@ -86,7 +86,7 @@ class Summary:
             case ToolCall():
                 self.calls.append(output)
             case ToolResult():
-                self.results[output.call_id] = output
+                self.results.append(output)
             case Shield():
                 self.shields.append(output)
             case TurnComplete():

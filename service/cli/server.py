@@ -21,6 +21,7 @@ class TurnstileServer(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                ws="none",
                 timeout_graceful_shutdown=round(services.settings.drain_timeout_s) or 1,
             )
         )

@@ -104,6 +104,8 @@ def parse[Body: BaseModel](model: type[Body], value: object) -> Body:
     Raises:
         RequestInvalid: names every field that is wrong, never its value.
     """
+    if not isinstance(value, dict):
+        raise RequestInvalid("body: must be a JSON object")
     try:
         return model.model_validate(value)
     except ValidationError as invalid:

@@ -97,6 +97,8 @@ class MemoryLog:
     async def append(self, request_id: str, emission: Emission) -> None:
         """See `EmissionLog.append`."""
         entry = self._running[request_id]
+        if emission.number <= entry.latest:
+            return
         entry.emissions.append(emission)
         entry.latest = emission.number
         self._grow(entry, len(emission.payload) + _OVERHEAD_BYTES)

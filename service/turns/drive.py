@@ -72,11 +72,18 @@ class Driver:
         return turn.started_at + self.settings.turn_timeout_s
 
     async def _append(self, turn: RunningTurn, emissions: Emissions) -> None:
-        for emission in emissions:
-            if emission.terminal:
-                turn.terminal = emission
-            else:
-                await self.log.append(turn.ids.request_id, emission)
+        """Hand emissions to the log; the terminal one waits until the turn is settled."""
+        if not emissions:
+            return
+        turn.pending.extend(emissions)
+        if emissions[-1].terminal:
+            turn.terminal = turn.pending.pop()
+        await self._flush(turn)
+
+    async def _flush(self, turn: RunningTurn) -> None:
+        while turn.pending:
+            await self.log.append(turn.ids.request_id, turn.pending[0])
+            turn.pending.popleft()
 
     async def _end(self, turn: RunningTurn) -> None:
         """Settle the turn, then say so; one that was cut short is ended first."""
@@ -85,6 +92,7 @@ class Driver:
         if turn.terminal is None:
             message = "a turn ended without a terminal emission"
             raise MachineMisuse(message)
+        await self._flush(turn)
         turn.terminal = settle(turn.terminal, stored=False, available_quotas={})
         await self.log.append(turn.ids.request_id, turn.terminal)
         duration_s = anyio.current_time() - turn.started_at

@@ -4,14 +4,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import anyio
+import structlog
 from anyio.abc import TaskGroup
 
 from service.errors import Stopping
 from service.turns.turn import RunningTurn
 from statemachine import Interrupter
 
-_STOP_WAIT_S = 5.0
-"""How long an interrupt waits for the upstream to be closed before it answers."""
+logger = structlog.get_logger()
 
 type Drive = Callable[[RunningTurn], Awaitable[None]]
 
@@ -19,8 +19,10 @@ type Drive = Callable[[RunningTurn], Awaitable[None]]
 class LiveTurns:
     """Owns the tasks of all running turns; a turn belongs to the process, not to a request."""
 
-    def __init__(self, drive: Drive) -> None:
+    def __init__(self, drive: Drive, stop_wait_s: float) -> None:
+        """`stop_wait_s` is how long an interrupt waits for the end of its turn."""
         self._drive = drive
+        self._stop_wait_s = stop_wait_s
         self._turns: dict[str, RunningTurn] = {}
         self._tasks: TaskGroup | None = None
 
@@ -65,7 +67,7 @@ class LiveTurns:
         if turn is None:
             return False
         turn.stop(by)
-        with anyio.move_on_after(_STOP_WAIT_S):
+        with anyio.move_on_after(self._stop_wait_s):
             await turn.done.wait()
         return turn.interrupted
 
@@ -78,6 +80,8 @@ class LiveTurns:
     async def _own(self, turn: RunningTurn) -> None:
         try:
             await self._drive(turn)
+        except Exception:  # one turn that cannot even be ended must not end all the others
+            logger.exception("turn.crashed", request_id=turn.ids.request_id)
         finally:
             del self._turns[turn.ids.request_id]
             turn.settled.set()

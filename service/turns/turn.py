@@ -1,5 +1,6 @@
 """One running turn: what drives it, and how it is stopped."""
 
+from collections import deque
 from dataclasses import dataclass, field
 
 import anyio
@@ -19,6 +20,7 @@ class RunningTurn:
 
     `settled` is set when the first upstream chunk was applied or the turn has ended, so that a
     route can tell whether there is anything to stream. `reading` ends the wait for the upstream.
+    `pending` holds emissions on their way into the log, so that an interrupt loses none.
     `started_at` is a time of the event loop, in seconds.
     """
 
@@ -26,6 +28,7 @@ class RunningTurn:
     upstream: UpstreamTurn
     stream: TurnStream
     started_at: float
+    pending: deque[Emission] = field(default_factory=deque)
     terminal: Emission | None = None
     stopped_by: Interrupter | None = None
     reading: anyio.CancelScope = field(default_factory=anyio.CancelScope)

@@ -35,7 +35,9 @@ def services_with(upstream: Upstream, settings: Settings) -> Services:
         ttl_s=settings.log_ttl_s,
     )
     log = MemoryLog(bounds)
-    return Services(settings, log, upstream, LiveTurns(Driver(log, settings).drive))
+    return Services(
+        settings, log, upstream, LiveTurns(Driver(log, settings).drive, settings.interrupt_wait_s)
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -293,8 +293,8 @@ def test_both_literal_styles_read_alike(title: str, extra: dict[str, object]) ->
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_text_is_read_in_linear_time(name: str) -> None:
     content = HOSTILE[name]
-    start = time.perf_counter()
+    start = time.process_time()
 
     read_tool_response(content, {"chunks": content, "scores": content, "document_ids": content})
 
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2

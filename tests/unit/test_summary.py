@@ -69,7 +69,7 @@ def test_calls_results_and_shields_are_kept() -> None:
     summary = folded(shield, ToolCallDelta("{}", None, None), ToolCall(CALL), found)
 
     assert (summary.shields, summary.calls) == ([shield], [ToolCall(CALL)])
-    assert summary.results == {"c1": found}
+    assert summary.results == [found]
 
 
 CLOSINGS = [
