@@ -7,18 +7,24 @@ was written: what it holds is still true. Raw `.sse` captures are read too, with
 
 import base64
 import binascii
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 import msgspec
 
+from statemachine.downstream.native import to_json
 from statemachine.errors import NotJson, RecordingDamaged
 from statemachine.upstream import DECODERS, recognise
 from statemachine.upstream.frames import FrameReader, parse_payload
 
 FORMAT_VERSION = 1
 _VERSION_KEY = "turnstile_recording"
+_SECRET = re.compile(
+    r"(?i)authoriz|api[-_]?key|(^|[-_])token$|secret|passw|cookie|credential|headers$"
+)
+_REMOVED = "[removed]"
 _LATEST_MS = 2**53
 """No body lasts longer, and floats count every ms up to here."""
 
@@ -69,10 +75,20 @@ class Recording:
 
 
 def write_header(header: Header) -> bytes:
-    """Return the first line of a recording."""
+    """Return the first line of a recording; secrets are taken out of the request."""
     fields = {_VERSION_KEY: FORMAT_VERSION, "dialect": header.dialect, "server": header.server}
     fields |= {"title": header.title, "recorded_at": header.recorded_at}
-    return _line({**fields, "request": header.request})
+    return _line({**fields, "request": without_secrets(header.request)})
+
+
+def without_secrets(value: object) -> object:
+    """Return a request without the values of fields that hold secrets by their name."""
+    if isinstance(value, dict):
+        return {
+            name: _REMOVED if _SECRET.search(name) else without_secrets(each)
+            for name, each in value.items()
+        }
+    return [without_secrets(each) for each in value] if isinstance(value, list) else value
 
 
 def write_frame(frame: Frame) -> bytes:
@@ -152,7 +168,7 @@ def _recognised(frames: tuple[Frame, ...]) -> Iterator[str]:
 
 
 def _line(fields: dict[str, object]) -> bytes:
-    return msgspec.json.encode(fields) + b"\n"
+    return to_json(fields) + b"\n"
 
 
 def _fields(number: int, line: bytes) -> dict[str, object]:
@@ -166,7 +182,8 @@ def _fields(number: int, line: bytes) -> dict[str, object]:
 
 
 def _read_header(fields: dict[str, object]) -> Header:
-    if fields.get(_VERSION_KEY) != FORMAT_VERSION:
+    version = fields.get(_VERSION_KEY)
+    if type(version) is not int or version != FORMAT_VERSION:
         raise RecordingDamaged(1, f"not a recording of format {FORMAT_VERSION}")
     dialect, request = fields.get("dialect"), fields.get("request", {})
     if not isinstance(dialect, str) or dialect not in DECODERS:

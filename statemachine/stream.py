@@ -29,6 +29,9 @@ from statemachine.upstream.unknown import note_unknown
 
 type Emissions = tuple[Emission, ...]
 
+_FILLERS = (b"", DONE)
+"""Payloads that other servers send and that say nothing."""
+
 _TRUNCATED = TurnFailed(
     "upstream_truncated",
     502,
@@ -134,8 +137,8 @@ class TurnStream:
         if self._machine.state in FINAL:
             self.ignored += 1
             return ()
-        if data == DONE:
-            note_unknown(self._decoder.unknown, DONE.decode())
+        if data.strip() in _FILLERS:
+            note_unknown(self._decoder.unknown, data.decode().strip() or "(empty)")
             return ()
         try:
             chunk = parse_payload(data)

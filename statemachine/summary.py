@@ -61,7 +61,12 @@ class Summary:
     @property
     def answer(self) -> str:
         """The answer: whole once the turn is complete, else what was said until now."""
-        return "".join(self._pieces) if self._answer is None else self._answer
+        return self.streamed if self._answer is None else self._answer
+
+    @property
+    def streamed(self) -> str:
+        """All answer text that was streamed, also what was said before a tool or withdrawn."""
+        return "".join(self._pieces)
 
     @property
     def documents(self) -> tuple[Document, ...]:
@@ -110,7 +115,7 @@ class Summary:
         )
 
     def _estimate(self) -> Usage:
-        said = "".join(self._pieces) or self.answer
+        said = self.streamed or self.answer
         written = estimate_tokens(said) + estimate_tokens("".join(self._said))
         return Usage(estimate_tokens(self.prompt), written)
 

@@ -105,9 +105,11 @@ def stale_files(root: Path) -> Iterator[tuple[Path, str]]:
         BlockError: a file has a block that cannot be made; the error names the file.
     """
     for file in _markdown_files(root):
-        text = file.read_text(encoding="utf-8")
         try:
+            text = file.read_text(encoding="utf-8")
             fresh = refresh(text)
+        except UnicodeDecodeError:
+            raise BlockError(f"{file.relative_to(root)}: it is not UTF-8") from None
         except BlockError as refused:
             raise BlockError(f"{file.relative_to(root)}: {refused}") from refused
         if fresh != text:

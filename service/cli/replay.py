@@ -1,5 +1,6 @@
 """`turnstile replay`: a recording through the machine, to standard output."""
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from statemachine import (
     DECODERS,
     ENCODERS,
     Emission,
+    Encoder,
     Ending,
     Failure,
     Recording,
@@ -22,6 +24,8 @@ from statemachine import (
     read_capture,
     read_recording,
 )
+
+_LONGEST_SLEEP_S = 86_400.0
 
 
 class UpstreamDialect(StrEnum):
@@ -59,15 +63,31 @@ def replay(
         reason = refused.strerror if isinstance(refused, OSError) else refused
         typer.echo(f"turnstile: {file}: {reason}", err=True)
         raise typer.Exit(2) from None
-    encoder = ENCODERS[dialect]()
+    if sys.stdout is None:
+        typer.echo("turnstile: standard output is closed", err=True)
+        raise typer.Exit(2)
+    try:
+        failed = _write(play(recording, speed), ENCODERS[dialect](), paced=speed > 0)
+    except BrokenPipeError:  # the reader has seen enough; the rest must not be tried again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(2) from None
+    except OSError as refused:
+        typer.echo(f"turnstile: standard output: {refused.strerror}", err=True)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(2) from None
+    raise typer.Exit(1 if failed else 0)
+
+
+def _write(emissions: Iterator[Emission], encoder: Encoder, *, paced: bool) -> bool:
+    """Write a stream; tell whether it ended in an error."""
     failed = False
-    for emission in play(recording, speed):
+    for emission in emissions:
         sys.stdout.buffer.write(encoder.encode(emission))
-        if speed:
+        if paced:
             sys.stdout.buffer.flush()
         failed = isinstance(emission.output, Failure)
     sys.stdout.buffer.flush()
-    raise typer.Exit(1 if failed else 0)
+    return failed
 
 
 def load(file: Path, upstream: UpstreamDialect | None = None) -> Recording:
@@ -104,4 +124,5 @@ def play(recording: Recording, speed: float) -> Iterator[Emission]:
 
 def _wait(begun: float, at_ms: float, speed: float) -> None:
     if speed:
-        time.sleep(max(0.0, begun + at_ms / 1_000 / speed - time.monotonic()))
+        left_s = begun + at_ms / 1_000 / speed - time.monotonic()
+        time.sleep(min(max(0.0, left_s), _LONGEST_SLEEP_S))

@@ -20,7 +20,8 @@ class TextEncoder:
     framed = False
 
     def __init__(self) -> None:
-        self._written = ""
+        self._written: list[str] = []
+        self._withdrawn = False
 
     def encode(self, emission: Emission) -> bytes:
         """Return the text of an emission, often none."""
@@ -34,11 +35,12 @@ class TextEncoder:
         output = emission.output
         match output:
             case Token():
-                self._written += output.text
+                self._written.append(output.text)
                 return output.text
             case ToolCall():
-                return f"\n[tool: {output.call.tool_name}]\n"
+                return f"\n[tool: {_name(output.call.tool_name)}]\n"
             case Shield() if output.violation is not None:
+                self._withdrawn = True
                 return f"\n[shield: {output.touchpoint} violation]\n"
             case TurnComplete():
                 return self._rest(output.text)
@@ -46,19 +48,27 @@ class TextEncoder:
                 return _closing(output)
 
     def _rest(self, answer: str) -> str:
-        """Return the answer if it is not what was written, as after a refusal by a shield."""
-        if self._written.rstrip().endswith(answer.strip()):
-            return ""
-        return f"\n{answer}" if self._written else answer
+        """Return what is missing of the answer: all of it after a refusal by a shield."""
+        written = "".join(self._written)
+        if not written or self._withdrawn:
+            return f"\n{answer}" if written else answer
+        if answer.startswith(written):
+            return answer.removeprefix(written)
+        return "" if written.rstrip().endswith(answer.strip()) else f"\n{answer}"
+
+
+def _name(text: str) -> str:
+    """Return a name that a model made up, as one line."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def _closing(output: object) -> str:
     match output:
         case End():
-            lines = [f"{each.title}: {each.url or '-'}\n" for each in output.documents]
+            lines = [f"{_name(each.title)}: {each.url or '-'}\n" for each in output.documents]
             return "".join(["\n\n---\n\n", *lines]) if lines else ""
         case AwaitingInput():
-            names = ", ".join(call.tool_name for call in output.calls)
+            names = ", ".join(_name(call.tool_name) for call in output.calls)
             return f"\n\n[awaiting input: {names}]"
         case Interrupted():
             return f"\n\n[interrupted: {output.by}]"

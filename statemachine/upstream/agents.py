@@ -36,7 +36,7 @@ from statemachine.upstream.fields import (
     optional_text_in,
     text_in,
 )
-from statemachine.upstream.tool_steps import tool_call, tool_calls, tool_results
+from statemachine.upstream.tool_steps import answered_calls, tool_call, tool_calls, tool_results
 from statemachine.upstream.unknown import note_unknown
 
 type Events = tuple[TurnEvent, ...]
@@ -78,7 +78,7 @@ class AgentsDecoder:
             if payload.get("step_type") != StepKind.TOOL_EXECUTION:
                 return TurnStarted()
             details = mapping_in(payload, "step_details", "step_complete")
-            calls = tool_calls(details, "step_complete.step_details")
+            calls = answered_calls(details, "step_complete.step_details")
             return TurnResumed(optional_text_in(details, "turn_id", "step_complete"), calls)
         except MalformedChunk:
             return TurnStarted()
@@ -96,8 +96,7 @@ class AgentsDecoder:
         fields = mapping(chunk, "chunk")
         error = fields.get("error")
         if error is not None:
-            message = error.get("message") if isinstance(error, dict) else error
-            return (upstream_failure(message),)
+            return (upstream_failure(error),)
         kind = text_in(_payload(chunk), "event_type", "event.payload")
         note_unknown(self.unknown, kind)
         return ()
@@ -159,8 +158,10 @@ class AgentsDecoder:
         if self._fragments is None:
             self._fragments = ArgumentFragments()
         if isinstance(call, str):
-            failed = delta.get("parse_status") == "failed"
-            pieces = [] if failed else self._fragments.feed(call)
+            if delta.get("parse_status") == "failed":
+                self._fragments.drop()
+                call = ""
+            pieces = self._fragments.feed(call)
             return tuple(
                 ToolArgumentsDelta(step_id, kind, piece, None, name)
                 for name, piece in pieces or [(None, "")]
@@ -202,22 +203,23 @@ class AgentsDecoder:
         )
 
     def _turn_complete(self, payload: Fields) -> Events:
+        """At its iteration limit a server rewrites the stop reason of the message only."""
         turn = mapping_in(payload, "turn", "turn_complete")
         message = mapping_in(turn, "output_message", "turn_complete.turn")
-        stop_reason = message.get("stop_reason")
+        stop_reasons = (message.get("stop_reason"), self._stop_reason)
         if self._shielded:
             reason = FinishReason.SHIELD
         else:
-            truncated = stop_reason == _OUT_OF_TOKENS
+            truncated = _OUT_OF_TOKENS in stop_reasons
             reason = FinishReason.LENGTH if truncated else FinishReason.STOP
         return (TurnCompleted(message_text(message.get("content")), reason),)
 
     def _turn_awaiting_input(self, payload: Fields) -> Events:
-        """A server that hits its iteration limit rewrites the last stop reason to end_of_turn."""
+        """At its iteration limit a server says end_of_turn; for client tools end_of_message."""
         where = "turn_awaiting_input.turn"
         turn = mapping_in(payload, "turn", "turn_awaiting_input")
         message = mapping_in(turn, "output_message", where)
-        stopped = message.get("stop_reason") == _STOPPED_BY_SERVER != self._stop_reason
+        stopped = message.get("stop_reason") == _STOPPED_BY_SERVER
         return (
             TurnAwaitingInput(
                 optional_text_in(turn, "turn_id", where),

@@ -9,38 +9,53 @@ _NAME_LIMIT = 256
 
 
 class ArgumentFragments:
-    """Takes the `name(` ... `)` wrapping off a stream of fragments."""
+    """Takes the `name(` ... `)` wrapping off a stream of fragments.
 
-    __slots__ = ("_depth", "_escaped", "_name", "_quoted", "calls", "tool_name")
+    `calls` counts the calls that began; some servers leave out `name(`.
+    """
+
+    __slots__ = ("_depth", "_escaped", "_name", "_named", "_quoted", "calls", "tool_name")
 
     def __init__(self) -> None:
         self.tool_name: str | None = None
         self.calls = 0
         self._name = ""
+        self._named = False
         self._depth = 0
         self._quoted = False
         self._escaped = False
 
+    def drop(self) -> None:
+        """Forget what was begun: the upstream could not make sense of it."""
+        self._name, self._named = "", False
+        self._depth, self._quoted, self._escaped = 0, False, False
+
     def feed(self, fragment: str) -> list[tuple[str | None, str]]:
         """Return (tool name, JSON piece) pairs, one per call that the fragment touches."""
-        pieces: list[tuple[str | None, str]] = []
-        piece = ""
+        pieces: list[tuple[str | None, list[str]]] = []
+        touching = False
         for letter in fragment:
             if self._depth:
-                piece += letter
                 self._inside(letter)
-                if self._depth:
-                    continue
-                pieces.append((self.tool_name, piece))
-                piece = ""
             elif letter in "{[":
-                piece = letter
-                self._depth = 1
+                self._open()
+                if self._named or not touching:
+                    pieces.append((self.tool_name, []))
+                self._named = False
             else:
                 self._between(letter)
-        if piece:
-            pieces.append((self.tool_name, piece))
-        return pieces
+                touching = False
+                continue
+            touching = True
+            if not pieces:
+                pieces.append((self.tool_name, []))
+            pieces[-1][1].append(letter)
+        return [(name, "".join(letters)) for name, letters in pieces]
+
+    def _open(self) -> None:
+        """Begin a value; one without a name is a call too."""
+        self._depth = 1
+        self.calls += not self._named
 
     def _inside(self, letter: str) -> None:
         if self._escaped:
@@ -59,8 +74,8 @@ class ArgumentFragments:
         if letter == "(":
             self.tool_name = self._name.strip() or None
             self.calls += 1
-            self._name = ""
+            self._name, self._named = "", True
         elif letter == ")":
-            self._name = ""
+            self._name, self._named = "", False
         elif len(self._name) < _NAME_LIMIT:
             self._name += letter

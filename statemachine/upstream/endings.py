@@ -11,7 +11,7 @@ from statemachine.events import (
     Usage,
 )
 from statemachine.upstream.fields import Fields, mappings_in, optional_text_in
-from statemachine.upstream.items import APPROVAL, owed_call
+from statemachine.upstream.items import APPROVAL, SERVER_TOOLS, owed_call
 
 _FINISH = {
     "length": FinishReason.LENGTH,
@@ -39,11 +39,22 @@ def awaiting(response: Fields, owed: list[Fields]) -> TurnAwaitingInput:
 
 
 def finish_reason(response: Fields) -> FinishReason:
-    """Return why a response is incomplete; an unknown reason is some limit too."""
+    """Return why a response is incomplete; an unknown reason is some limit too.
+
+    Servers before 0.4 give no reason: a tool as the last item then means the iteration limit.
+    """
     details = response.get("incomplete_details")
     stated = details.get("reason") if isinstance(details, dict) else None
     known = _FINISH.get(stated) if isinstance(stated, str) else None
+    if known is None and stated is None and _ends_in_tool(response):
+        return FinishReason.MAX_ITERATIONS
     return known or FinishReason.LENGTH
+
+
+def _ends_in_tool(response: Fields) -> bool:
+    output = response.get("output")
+    last = output[-1] if isinstance(output, list) and output else None
+    return isinstance(last, dict) and str(last.get("type")) in SERVER_TOOLS
 
 
 def usage_of(response: Fields) -> Usage | None:

@@ -8,10 +8,11 @@ import re
 
 from statemachine.errors import ProtocolViolation
 from statemachine.events import TurnFailed
+from statemachine.upstream.fields import Fields, json_text
 
 CAUSE_LIMIT = 500
 _DETAIL_LIMIT = 4_000
-_PREFIX = re.compile(r"\s*([1-5]\d\d):\s+")
+_PREFIX = re.compile(r"\s*([45]\d\d)(?::\s+|(?=\s+[A-Z]))")
 _NESTED = re.compile(r"Error code: ([1-5]\d\d)\b")
 
 STATUS_OF_CODE = {
@@ -25,6 +26,9 @@ STATUS_OF_CODE = {
     "not_found": 404,
     "rate_limit_exceeded": 429,
     "rate_limit_error": 429,
+    "image_parse_error": 400,
+    "image_too_large": 413,
+    "invalid_image": 400,
     "server_error": 500,
     "service_unavailable": 503,
     "timeout": 504,
@@ -53,18 +57,25 @@ _SERVER_ERRORS = range(500, 600)
 _OWN_WORDS = frozenset({400, 404, 409, 413, 422, 429})
 
 
-def upstream_failure(message: object, code: object = None) -> TurnFailed:
-    """Return the failure that an upstream's error text and code stand for."""
+def upstream_failure(error: object) -> TurnFailed:
+    """Return the failure that an upstream's error value stands for, whatever its shape.
+
+    An error is a text, or an object with `message` and perhaps `code`, `status` or `type`.
+    """
+    fields = error if isinstance(error, dict) else {"message": error}
+    message = fields.get("message")
     text = message if isinstance(message, str) else ""
-    stated = _stated(text, code)
-    status = _nested(text, stated) or stated
+    stated = _stated(text, fields)
+    status = _nested(text, stated) or stated or 500
     fallback = _CLIENT_FAULT if status in _CLIENT_ERRORS else _SERVER_FAULT
     status_code, our_code, response = CLIENT_STATUS.get(status, fallback)
     # What the upstream quotes inside a 5xx is not its word to the client.
     own_words = status_code in _OWN_WORDS and status == stated
     shown = _PREFIX.sub("", text, count=1) if own_words else ""
-    cause = one_line(shown) or f"The upstream reported status {status}."
-    return TurnFailed(our_code, status_code, response, cause, _detail(text, code))
+    said = f"status {status}" if stated else "an error without a status"
+    cause = one_line(shown) or f"The upstream reported {said}."
+    detail = json_text(error)[:_DETAIL_LIMIT] if fields.keys() - {"message"} or not text else text
+    return TurnFailed(our_code, status_code, response, cause, detail[:_DETAIL_LIMIT])
 
 
 def violation_failure(violation: ProtocolViolation) -> TurnFailed:
@@ -79,23 +90,23 @@ def one_line(text: str) -> str:
     return "".join(letter for letter in first.strip() if letter.isprintable())[:CAUSE_LIMIT]
 
 
-def _nested(text: str, stated: int) -> int | None:
+def _nested(text: str, stated: int | None) -> int | None:
     """Return the status of the model's own server, where it says more than a 5xx around it."""
-    nested = _NESTED.search(text[:_DETAIL_LIMIT]) if stated in _SERVER_ERRORS else None
+    outer = stated is None or stated in _SERVER_ERRORS
+    nested = _NESTED.search(text[:_DETAIL_LIMIT]) if outer else None
     return int(nested[1]) if nested and nested[1] in ("429", "503", "504") else None
 
 
-def _stated(text: str, code: object) -> int:
-    if isinstance(code, int) and (code in _CLIENT_ERRORS or code in _SERVER_ERRORS):
-        return code
-    if isinstance(code, str):
-        if re.fullmatch(r"[45]\d\d", code):
-            return int(code)
-        if code in STATUS_OF_CODE:
-            return STATUS_OF_CODE[code]
+def _stated(text: str, fields: Fields) -> int | None:
+    """Return the first status that a field names, else the one that the text begins with."""
+    named = (_status(fields.get(name)) for name in ("code", "status", "status_code", "type"))
+    status = next(filter(None, named), None)
     prefix = _PREFIX.match(text)
-    return int(prefix[1]) if prefix and prefix[1] >= "400" else 500
+    return status or (int(prefix[1]) if prefix else None)
 
 
-def _detail(text: str, code: object) -> str:
-    return f"{code}: {text}"[:_DETAIL_LIMIT] if code is not None else text[:_DETAIL_LIMIT]
+def _status(value: object) -> int | None:
+    if isinstance(value, str):
+        value = int(value) if re.fullmatch(r"[45]\d\d", value) else STATUS_OF_CODE.get(value)
+    known = type(value) is int and (value in _CLIENT_ERRORS or value in _SERVER_ERRORS)
+    return int(str(value)) if known else None

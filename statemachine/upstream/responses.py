@@ -104,7 +104,7 @@ class ResponsesDecoder:
     def _any(self, chunk: Fields) -> Events:
         """Everything but a well-formed text delta."""
         if "type" not in chunk and chunk.get("error") is not None:
-            return self._bare_error(chunk["error"])
+            return (upstream_failure(chunk["error"]),)
         kind = text_in(chunk, "type", "chunk")
         handler = self._HANDLERS.get(kind)
         if handler is None:
@@ -112,16 +112,10 @@ class ResponsesDecoder:
             return ()
         return handler(self, chunk)
 
-    @staticmethod
-    def _bare_error(error: object) -> Events:
-        if not isinstance(error, dict):
-            return (upstream_failure(error),)
-        return (upstream_failure(error.get("message"), error.get("code")),)
-
     def _error(self, chunk: Fields) -> Events:
         """OGX writes the error's fields into the chunk itself, OpenAI nests them."""
-        nested = chunk.get("error")
-        return self._bare_error(nested if isinstance(nested, dict) else chunk)
+        own = {name: value for name, value in chunk.items() if name in ("code", "message")}
+        return (upstream_failure(chunk.get("error") or own),)
 
     def _created(self, chunk: Fields) -> Events:
         response = mapping_in(chunk, "response", "response.created")
@@ -150,6 +144,12 @@ class ResponsesDecoder:
     def _refusal_delta(self, chunk: Fields) -> Events:
         self._refused.append(text_in(chunk, "delta", "response.refusal.delta"))
         return self._delta(chunk, RefusalDelta)
+
+    def _refusal_done(self, chunk: Fields) -> Events:
+        """Some models refuse in one piece, without deltas."""
+        if not self._refused:
+            self._refused.append(text_in(chunk, "refusal", "response.refusal.done"))
+        return ()
 
     def _delta(self, chunk: Fields, delta: Delta) -> Events:
         """An announced item may go on after a tool; any other is in no open step."""
@@ -240,7 +240,7 @@ class ResponsesDecoder:
 
     def _failed_response(self, chunk: Fields) -> Events:
         response = mapping_in(chunk, "response", chunk["type"])
-        return self._bare_error(response.get("error") or {})
+        return (upstream_failure(response.get("error")),)
 
     _HANDLERS: ClassVar[dict[object, Callable[["ResponsesDecoder", Fields], Events]]] = {
         "error": _error,
@@ -261,7 +261,7 @@ class ResponsesDecoder:
         "response.reasoning_summary_text.delta": _reasoning_delta,
         "response.reasoning_summary_text.done": _silent,
         "response.refusal.delta": _refusal_delta,
-        "response.refusal.done": _silent,
+        "response.refusal.done": _refusal_done,
         "response.function_call_arguments.delta": _arguments_delta,
         "response.function_call_arguments.done": _arguments_done,
         "response.mcp_call.arguments.delta": _arguments_delta,

@@ -10,7 +10,8 @@ from statemachine.upstream.items import (
     server_call,
 )
 
-type CallEvents = tuple[ToolCallStarted | ToolCallCompleted, ...]
+type CallEvent = ToolCallStarted | ToolCallCompleted
+type CallEvents = tuple[CallEvent, ...]
 
 
 class ServerCalls:
@@ -35,7 +36,7 @@ class ServerCalls:
     def announce(self, item: Fields, item_id: str) -> CallEvents:
         """Take an item; its call starts at once when its arguments are known."""
         self._announced[item_id] = item
-        known = self._arguments.get(item_id) or item.get("arguments") or item["type"] != MCP
+        known = item_id in self._arguments or item.get("arguments") or item["type"] != MCP
         return self._start(item_id) if known else ()
 
     def argue(self, item_id: str, arguments: str) -> CallEvents:
@@ -61,10 +62,11 @@ class ServerCalls:
         return (*begun, call_result(call, item, kind))
 
     def close(self, output: list[Fields]) -> CallEvents:
-        """Finish every open call by its item in the output, else as not reported."""
+        """Finish every call by its item in the output, else as not reported."""
         tools = [item for item in output if str(item.get("type")) in SERVER_TOOLS]
         finished = {str(item.get("id")): item for item in tools}
-        closed: list[ToolCallStarted | ToolCallCompleted] = []
+        waiting = list(self._announced)
+        closed: list[CallEvent] = [event for item_id in waiting for event in self._start(item_id)]
         for item_id in list(self._open):
             item = finished.get(item_id)
             if item is not None:

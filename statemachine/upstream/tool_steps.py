@@ -24,6 +24,20 @@ def tool_calls(fields: Fields, where: str) -> tuple[Call, ...]:
     )
 
 
+def answered_calls(details: Fields, where: str) -> tuple[Call, ...]:
+    """Return the calls that a step answers; some servers list the answers but not the calls."""
+    asked = {call.call_id: call for call in tool_calls(details, where)}
+    answered = [
+        Call(
+            text_in(response, "call_id", f"{where}.tool_responses"),
+            text_in(response, "tool_name", f"{where}.tool_responses"),
+            "{}",
+        )
+        for response in mappings_in(details, "tool_responses", where)
+    ]
+    return tuple(asked.get(call.call_id, call) for call in answered) or tuple(asked.values())
+
+
 def tool_results(step_id: str, details: Fields) -> list[ToolCallCompleted]:
     """Return the results that a completed tool execution step reports."""
     where = "step_complete.step_details"

@@ -157,6 +157,21 @@ def test_an_option_that_makes_no_sense_is_a_2(file, options):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("target", "reason"), [(">/dev/full", b"No space left"), (">&-", b"is closed")], ids=range(2)
+)
+def test_an_output_that_takes_nothing_is_a_2_and_one_line(target, reason):
+    path = DEMONSTRATIONS / "long-answer.jsonl"
+    program = f"{sys.executable} -m service replay {path} {target}"
+    done = subprocess.run(
+        ["bash", "-c", program], cwd=ROOT, env=clean_environment(), capture_output=True, check=False
+    )
+
+    assert done.returncode == 2
+    assert reason in done.stderr
+    assert done.stderr.count(b"\n") == 1
+
+
 @pytest.mark.parametrize("speed", ["0", "1000"])
 def test_a_reader_that_has_seen_enough_is_no_crash(speed):
     """The session is larger than a pipe, so the reader leaves while it is written."""

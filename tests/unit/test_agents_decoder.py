@@ -34,7 +34,7 @@ AWAITED = [
     # stop reason of the last inference, of the turn, and why it stopped
     ("end_of_message", "end_of_message", "tool_result"),
     ("end_of_message", "end_of_turn", "max_iterations"),
-    ("end_of_turn", "end_of_turn", "tool_result"),
+    ("end_of_turn", "end_of_turn", "max_iterations"),
 ]
 WRITTEN = [
     ('{"city":"Prague"}', {"city": "Prague"}),
@@ -256,3 +256,39 @@ def test_an_error_of_any_shape_ends_the_turn(error: object) -> None:
     run = told(START, {"error": error})
 
     assert (run.last["code"], run.last["state"]) == ("upstream_error", "step_in_progress")
+
+
+def test_a_limit_of_tokens_counts_though_the_server_rewrote_the_stop_reason() -> None:
+    inference = (START, agents.text("i1", "cut"), agents.inference_complete("i1", "out_of_tokens"))
+
+    run = told(*inference, agents.turn_complete("cut", "end_of_turn"))
+
+    assert (run.last["finish_reason"], run.last["truncated"]) == ("length", True)
+
+
+def test_a_resumed_stream_may_list_the_answers_without_the_calls() -> None:
+    finished = agents.tool_complete("t1", agents.response("c1", "Sunny"))
+
+    run = told(finished, agents.turn_complete("Hi"))
+
+    names = [each["event"] for each in run.told]
+    assert names == ["start", "tool_result", "turn_complete", "end"]
+
+
+def test_arguments_without_a_name_before_them_are_told_once() -> None:
+    """A model that sends name and arguments in one piece makes servers leave out `name(`."""
+    call = agents.call("c1", arguments='{"a": 1}')
+    pieces = (agents.fragment("i1", '{"a": 1}'), agents.fragment("i1", ")"))
+
+    run = told(START, *pieces, agents.whole_call("i1", call))
+
+    assert [each["token"] for each in data_of(run, "tool_call_delta")] == ['{"a": 1}']
+
+
+def test_fragments_after_a_broken_call_belong_to_the_next_one() -> None:
+    broken = (agents.fragment("i1", 'put({"a": '), agents.fragment("i1", "put", "failed"))
+
+    run = told(START, *broken, agents.fragment("i1", 'get({"b": 2})'))
+
+    last = data_of(run, "tool_call_delta")[-1]
+    assert (last["tool_name"], last["token"]) == ("get", '{"b": 2}')

@@ -1,9 +1,18 @@
 """What a client is told of an upstream's error, and what it is not."""
 
+import json
+
 import pytest
 
 from statemachine import MalformedChunk
+from statemachine.events import TurnFailed
 from statemachine.upstream.failures import STATUS_OF_CODE, upstream_failure, violation_failure
+
+
+def failure_of(message: object, code: object = None) -> TurnFailed:
+    """Return what an error object with a message and perhaps a code becomes."""
+    return upstream_failure({"message": message} | ({} if code is None else {"code": code}))
+
 
 SECRET = "postgres://admin:hunter2@10.0.0.7/llama"
 FAULTS = [code for code, status in STATUS_OF_CODE.items() if status >= 500] + [
@@ -59,24 +68,24 @@ ONE_LINE = [
 def test_an_error_of_the_upstream_is_told_by_its_status(
     message: str, code: object, status: int, name: str, *, own_words: bool
 ) -> None:
-    failure = upstream_failure(message, code)
+    failure = failure_of(message, code)
 
     assert (failure.status_code, failure.code) == (status, name)
-    assert failure.cause.startswith("The upstream reported status") is not own_words
+    assert failure.cause.startswith("The upstream reported ") is not own_words
     assert message in failure.detail
 
 
 @pytest.mark.parametrize(("code", "status"), NAMED)
 def test_a_named_code_stands_for_a_status(code: str, status: int) -> None:
-    failure = upstream_failure("words", code)
+    failure = failure_of("words", code)
 
     assert failure.status_code == status
-    assert failure.detail == f"{code}: words"
+    assert failure.detail == f'{{"message":"words","code":"{code}"}}'
 
 
 @pytest.mark.parametrize("code", FAULTS)
 def test_nothing_of_a_fault_of_the_upstream_reaches_the_client(code: object) -> None:
-    failure = upstream_failure(f"500: Error code: 429 - {SECRET}", code)
+    failure = failure_of(f"500: Error code: 429 - {SECRET}", code)
 
     assert SECRET not in failure.cause + failure.response
     assert SECRET in failure.detail
@@ -84,18 +93,39 @@ def test_nothing_of_a_fault_of_the_upstream_reaches_the_client(code: object) -> 
 
 @pytest.mark.parametrize(("message", "cause"), ONE_LINE, ids=range(7))
 def test_own_words_are_one_clean_bounded_line(message: str, cause: str) -> None:
-    assert upstream_failure(message).cause == cause
+    assert failure_of(message).cause == cause
 
 
-@pytest.mark.parametrize("message", [None, 7, ["x"], {"message": "x"}])
-def test_a_message_that_is_no_text_is_an_unknown_fault(message: object) -> None:
-    failure = upstream_failure(message)
+@pytest.mark.parametrize("error", [None, 7, ["x"], {"message": {"a": 1}}, {"detail": ["x"]}])
+def test_an_error_without_a_text_is_an_unknown_fault_and_its_value_is_kept(error: object) -> None:
+    failure = upstream_failure(error)
 
-    assert (failure.code, failure.detail) == ("upstream_error", "")
+    assert (failure.code, failure.status_code) == ("upstream_error", 502)
+    assert failure.cause == "The upstream reported an error without a status."
+    assert json.loads(failure.detail) == error
+
+
+# fmt: off
+SHAPES = [
+    ("429: slow down",                                        429),
+    ({"code": 429},                                           429),
+    ({"status": 429},                                         429),
+    ({"status_code": 404, "message": "x"},                    404),
+    ({"type": "rate_limit_error"},                            429),
+    ({"type": "odd", "message": "400: bad"},                  400),
+    ("404 Not Found",                                         404),
+    ({"code": "invalid_image", "message": "x"},               400),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("error", "status"), SHAPES, ids=range(len(SHAPES)))
+def test_a_status_is_found_wherever_an_error_states_it(error: object, status: int) -> None:
+    assert upstream_failure(error).status_code == status
 
 
 def test_detail_is_bounded() -> None:
-    assert len(upstream_failure("x" * 9_000, "odd").detail) == 4_000
+    assert len(failure_of("x" * 9_000, "odd").detail) == 4_000
 
 
 def test_a_broken_rule_is_the_fault_of_the_upstream() -> None:

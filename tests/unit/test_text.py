@@ -57,6 +57,7 @@ ANSWERS = [
     (["Hel", "lo"], " Hello\n",         "Hello"),
     (["Hello", "\n\n"], "Hello",        "Hello\n\n"),
     (["Let me see. ", "Hello"], "Hello", "Let me see. Hello"),
+    (["Hello wor"], "Hello world",      "Hello world"),
     (["Hello"], "I refuse.",            "Hello\nI refuse."),
     ([], "I refuse.",                   "I refuse."),
     (["Hello"], "",                     "Hello"),
@@ -94,6 +95,20 @@ def test_any_text_is_utf_8_without_framing(text: str) -> None:
     body = written(Token(text)).decode()
 
     assert body == text.encode("utf-8", "replace").decode()
+
+
+def test_a_refusal_is_written_even_if_the_withdrawn_text_ended_in_its_words() -> None:
+    violation = Shield(Touchpoint.ASSISTANT_OUTPUT, "no", None, None)
+
+    text = written(Token("I say no"), violation, TurnComplete("no"))
+
+    assert text == b"I say no\n[shield: assistant-output violation]\n\nno"
+
+
+def test_a_name_that_a_model_made_up_stays_on_its_line() -> None:
+    call = ToolCall(Call("c1", "a\n[error: x]\r", "{}"))
+
+    assert written(call) == b"\n[tool: a [error: x] ]\n"
 
 
 def test_a_gap_is_a_line() -> None:
