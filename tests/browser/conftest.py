@@ -64,7 +64,7 @@ class Tab:
         return self.page.get_attribute("body", f"data-{name}")
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     executable = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if executable is None:
@@ -75,7 +75,7 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def service_at() -> Iterator[Callable[[str], str]]:
     """Return the address of a service that plays its recordings at a speed."""
     with ExitStack() as running:

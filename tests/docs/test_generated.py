@@ -11,6 +11,7 @@ from service.cli.diagram import stale_files
 from service.cli.replay import load, play
 from service.errors import InternalError
 from statemachine import EVENT_NAMES, StreamError
+from statemachine.diagram.blocks import BLOCKS
 from statemachine.events import EVENTS
 from statemachine.states import State
 from statemachine.upstream.failures import CLIENT_STATUS, upstream_failure
@@ -90,3 +91,11 @@ def test_every_field_that_recordings_send_is_documented():
             row = rows[EVENT_NAMES[type(emission.output)]]
             sent = json.loads(emission.payload)["data"].keys() - {"id"}
             assert sent <= set(re.findall(r"\w+", row))
+
+
+def test_every_generated_block_has_its_place() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+
+    placed = re.findall(r"^<!-- generated:(\w+) -->$", readme + PROTOCOL, re.MULTILINE)
+
+    assert sorted(placed) == sorted(BLOCKS)
