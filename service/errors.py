@@ -1,5 +1,8 @@
 """Why a request cannot be served: a stable code, an HTTP status and a safe sentence."""
 
+_RETRY_AFTER_S = {429: 5, 503: 5}
+"""When to ask again what the upstream could not answer now."""
+
 
 class ServiceError(Exception):
     """A request cannot be served.
@@ -122,6 +125,7 @@ class TurnRefused(ServiceError):
         self.code = code
         self.status_code = status_code
         self.response = response
+        self.retry_after_s = _RETRY_AFTER_S.get(status_code)
 
 
 class UpstreamError(ServiceError):
@@ -134,4 +138,5 @@ class UpstreamError(ServiceError):
         self.code = code
         self.status_code = status_code
         self.response = response
+        self.retry_after_s = _RETRY_AFTER_S.get(status_code)
         self.detail = detail

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from statemachine.downstream.native import payload
-from statemachine.emissions import TERMINALS, Emission, End, Output, Seal, TurnComplete
+from statemachine.emissions import TERMINALS, Emission, End, Failure, Output, Seal, TurnComplete
 from statemachine.errors import MachineMisuse, ProtocolViolation
 from statemachine.events import (
     Interrupter,
@@ -26,6 +26,8 @@ from statemachine.upstream import Decoder
 from statemachine.upstream.failures import violation_failure
 from statemachine.upstream.frames import DONE, parse_payload
 from statemachine.upstream.unknown import note_unknown
+
+_BUG = TurnFailed("internal_error", 500, "Something went wrong in the service.", "See its log.")
 
 type Emissions = tuple[Emission, ...]
 
@@ -53,6 +55,7 @@ class TurnStream:
         "_digest",
         "_machine",
         "_path",
+        "_sealed",
         "failure",
         "ignored",
         "summary",
@@ -75,6 +78,7 @@ class TurnStream:
         self._machine = machine or TurnMachine(conversation_id, request_id)
         self._digest = hashlib.sha256()
         self._count = 0
+        self._sealed = False
         self._path: tuple[State, ...] = ()
         self.summary = Summary(prompt)
         self.ignored = 0
@@ -167,6 +171,16 @@ class TurnStream:
         failed = TurnFailed(code, status_code, message, cause or message, detail)
         return () if self.ended else self._apply((failed,))
 
+    def abandon(self) -> Emission:
+        """Return an `error` beside the machine, for when a bug of ours cannot end the turn.
+
+        It takes the place of a terminal emission that was not said, and leaves no number out.
+        """
+        number = self._count + (not self._sealed)
+        failed = Failure(_BUG.code, _BUG.status_code, _BUG.response, _BUG.cause, self.state)
+        seal = Seal(number, self._digest.hexdigest())
+        return Emission(number, failed, payload(number, failed, seal), (), seal)
+
     def _fail(self, violation: ProtocolViolation) -> Emissions:
         return self._apply((violation_failure(violation),))
 
@@ -196,6 +210,7 @@ class TurnStream:
         self.summary.add(output)
         path, self._path = self._path, ()
         if output.__class__ in TERMINALS:
+            self._sealed = True
             seal = Seal(number, self._digest.hexdigest())
             return Emission(number, output, payload(number, output, seal), path, seal)
         native = payload(number, output)

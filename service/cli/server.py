@@ -1,6 +1,9 @@
 """uvicorn with our own end: readers are told before the connections close."""
 
+import asyncio
+import signal
 import socket
+import threading
 
 import typer
 import uvicorn
@@ -30,6 +33,10 @@ class TurnstileServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and say where the service is."""
         await super().startup(sockets)
+        if threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGHUP"):
+            # A closed terminal stops the service like any other order to stop.
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGHUP, self.handle_exit, signal.SIGHUP, None)
         if sockets and self.started:
             _announce(self._services, *sockets[0].getsockname()[:2])
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 import anyio
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, model_validator
 from starlette.requests import ClientDisconnect, Request
 
 from service.domain import Attachment, MediaType, TurnRequest
@@ -13,6 +13,9 @@ from service.errors import BodyTooLarge, BodyTooSlow, RequestInvalid, RequestNot
 from service.settings import Settings
 
 Identifier = Annotated[str, Field(min_length=1, max_length=256)]
+type Few[Item] = Annotated[list[Item], FailFast(), Field(max_length=100)]
+"""A list that is refused at its first fault: a body could hold a million of them."""
+
 _ERRORS_SHOWN = 5
 _NAME_SHOWN = 100
 
@@ -39,11 +42,11 @@ class TurnBody(BaseModel):
     provider: Identifier | None = None
     model: Identifier | None = None
     system_prompt: str | None = None
-    attachments: list[AttachmentBody] = []
+    attachments: Few[AttachmentBody] = []
     no_tools: bool = False
     media_type: MediaType = MediaType.NATIVE
-    shield_ids: list[Identifier] | None = None
-    vector_store_ids: list[Identifier] | None = None
+    shield_ids: Few[Identifier] | None = None
+    vector_store_ids: Few[Identifier] | None = None
     generate_topic_summary: bool = False
     on_disconnect: Literal["continue"] = "continue"
 

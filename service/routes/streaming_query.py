@@ -51,7 +51,9 @@ async def follow(request: Request) -> Response:
     if reader.at_end():
         return Response(status_code=204, headers=headers)
     if request.method == "HEAD":
-        return Response(headers=headers, media_type=encoder.content_type)
+        head = Response(headers=headers, media_type=encoder.content_type)
+        del head.headers["content-length"]  # the stream has none
+        return head
     return stream_response(reader, after, encoder, services.settings, headers)
 
 

@@ -37,7 +37,7 @@ class Driver:
                 await self._read(turn)
         finally:
             with anyio.CancelScope(shield=True):
-                await self._end(turn)
+                await self._end_somehow(turn)
 
     async def _read(self, turn: RunningTurn) -> None:
         """Read the upstream to its end; a failure of it becomes a failure of the turn."""
@@ -84,6 +84,14 @@ class Driver:
         while turn.pending:
             await self.log.append(turn.ids.request_id, turn.pending[0])
             turn.pending.popleft()
+
+    async def _end_somehow(self, turn: RunningTurn) -> None:
+        try:
+            await self._end(turn)
+        except Exception:  # a bug of ours must not leave readers without an end
+            logger.exception("turn.crashed", request_id=turn.ids.request_id)
+            turn.terminal = turn.stream.abandon()
+            await self.log.append(turn.ids.request_id, turn.terminal)
 
     async def _end(self, turn: RunningTurn) -> None:
         """Settle the turn, then say so; one that was cut short is ended first."""

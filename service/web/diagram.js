@@ -83,6 +83,10 @@ export class Diagram {
     const { left, width } = box.getBoundingClientRect();
     const offset = left + width / 2 - (seen.left + seen.width / 2);
     this.#container.scrollBy({ left: offset, behavior: "instant" });
+    // On a phone the open drawing may reach below the edge of the screen.
+    if (box.getBoundingClientRect().bottom > innerHeight) {
+      box.scrollIntoView({ block: "nearest", behavior: "instant" });
+    }
   }
 
   #select(selector) {

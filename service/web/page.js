@@ -51,7 +51,12 @@ async function start(query) {
   for await (const notice of current) {
     // The reader has gone to another conversation; this turn has nothing to draw on any more.
     if (turn !== current) return;
-    REACTIONS[notice.kind](notice, query);
+    try {
+      REACTIONS[notice.kind](notice, query);
+    } catch {
+      // One event that is not as documented must not hide those that follow.
+      view.remark("An event could not be shown; the raw frames have it.", "bad");
+    }
   }
 }
 

@@ -108,5 +108,6 @@ def tab(
     tab.page.on("pageerror", lambda error: tab.complaints.append(f"pageerror: {error}"))
     tab.page.goto(service)
     tab.page.wait_for_selector(".session-pick")
+    tab.page.wait_for_selector("#diagram svg", state="attached")
     yield tab
     context.close()

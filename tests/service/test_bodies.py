@@ -218,3 +218,15 @@ async def test_what_was_not_asked_is_left_open():
     (asked,) = app.upstream.requests
     assert (asked.conversation_id, asked.provider, asked.model) == (None, None, None)
     assert (asked.shield_ids, asked.vector_store_ids, asked.attachments) == (None, None, ())
+
+
+@pytest.mark.parametrize("name", ["attachments", "shield_ids", "vector_store_ids"])
+async def test_a_list_with_a_million_faults_is_refused_at_the_first(name):
+    """Collecting them all would stop every other stream for seconds."""
+    status, code, cause = await refusal(
+        b'{"query": "Hi", "%b": [%b]}' % (name.encode(), b",".join([b"{}"] * 500_000))
+    )
+
+    assert (status, code) == (422, "request_invalid")
+    assert cause.count(name) <= 5
+    assert "and" not in cause.split(";")[-1].split(":")[0]

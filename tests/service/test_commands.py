@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from shlex import quote
 
 import pytest
 from typer.testing import CliRunner
@@ -14,6 +15,8 @@ from tests.support.applications import events, names
 from tests.support.recordings import DEMONSTRATIONS, captures
 from tests.support.server import ROOT, clean_environment, turnstile
 from tests.support.upstreams import answer
+
+PYTHON = quote(sys.executable)
 
 ANSWER = tuple(json.dumps(each).encode() for each in answer("Hel", "lo"))
 CAPTURE = b"".join(b"data: %b\n\n" % payload for payload in ANSWER)
@@ -162,7 +165,7 @@ def test_an_option_that_makes_no_sense_is_a_2(file, options):
 )
 def test_an_output_that_takes_nothing_is_a_2_and_one_line(target, reason):
     path = DEMONSTRATIONS / "long-answer.jsonl"
-    program = f"{sys.executable} -m service replay {path} {target}"
+    program = f"{PYTHON} -m service replay {quote(str(path))} {target}"
     done = subprocess.run(
         ["bash", "-c", program], cwd=ROOT, env=clean_environment(), capture_output=True, check=False
     )
@@ -176,7 +179,7 @@ def test_an_output_that_takes_nothing_is_a_2_and_one_line(target, reason):
 def test_a_reader_that_has_seen_enough_is_no_crash(speed):
     """The session is larger than a pipe, so the reader leaves while it is written."""
     path = DEMONSTRATIONS / "long-answer.jsonl"
-    program = f"{sys.executable} -m service replay {path} --speed {speed} | head -n 1"
+    program = f"{PYTHON} -m service replay {quote(str(path))} --speed {speed} | head -n 1"
     done = subprocess.run(
         ["bash", "-c", program], cwd=ROOT, env=clean_environment(), capture_output=True, check=True
     )

@@ -119,3 +119,31 @@ async def test_a_turn_that_was_stopped_counts_as_interrupted_before_it_has_ended
 
     assert (before, turn.interrupted) == (False, True)
     assert turn.stopped_by is Interrupter.USER
+
+
+class ForgetfulLog(MemoryLog):
+    """A log that fails once, at the terminal emission."""
+
+    def __init__(self) -> None:
+        super().__init__(Bounds(10, 1 << 20, 1 << 20, 60.0))
+        self.failed = False
+
+    async def append(self, request_id: str, emission: Emission) -> None:
+        if emission.terminal and not self.failed:
+            self.failed = True
+            raise ZeroDivisionError
+        await super().append(request_id, emission)
+
+
+async def test_a_bug_at_the_end_of_a_turn_leaves_its_readers_an_end():
+    _, turn = await running_turn(Script(answer("Hel", "lo")))
+    log = ForgetfulLog()
+    await log.open(IDS)
+
+    await Driver(log, Settings()).drive(turn)
+
+    page = await (await log.reader("request", 0)).read(0.001)
+    assert [each.number for each in page.emissions] == list(range(1, len(page.emissions) + 1))
+    assert page.emissions[-1].output.code == "internal_error"
+    assert page.emissions[-1].seal.count == len(page.emissions)
+    assert not log._running

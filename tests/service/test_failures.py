@@ -7,7 +7,7 @@ import pytest
 
 from service.errors import UpstreamError
 from tests.support import agents_chunks as agents
-from tests.support.applications import application, events, names
+from tests.support.applications import TURNS, application, events, names
 from tests.support.upstreams import NEVER, Script, answer, closing, opening_chunk, says
 
 REFUSED = UpstreamError("upstream_unavailable", "The upstream is not available.", 503, "secret")
@@ -202,3 +202,11 @@ async def test_the_failure_of_one_turn_is_not_that_of_another():
         go_on.set()
 
         assert names(await turn.body())[-1] == "end"
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_an_upstream_that_is_busy_says_when_to_come_back(status):
+    async with application(Script((agents.error(f"{status}: busy"),))) as app:
+        head, _ = await app.ask("POST", TURNS, {"query": "Hi"})
+
+    assert (head.status, head.headers["retry-after"]) == (status, "5")

@@ -161,6 +161,7 @@ async def test_head_ends_at_once_even_when_the_turn_runs():
 
     assert (head.status, body) == (200, b"")
     assert head.headers["content-type"] == "text/event-stream; charset=utf-8"
+    assert "content-length" not in head.headers
 
 
 async def test_a_turn_that_was_evicted_is_unknown():

@@ -152,7 +152,12 @@ def test_a_process_serves_a_recorded_session():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("stop", "status"), [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, 128 + signal.SIGINT)]
+    ("stop", "status"),
+    [
+        (signal.SIGTERM, -signal.SIGTERM),
+        (signal.SIGINT, 128 + signal.SIGINT),
+        (signal.SIGHUP, 0),
+    ],
 )
 def test_a_process_that_is_told_to_stop_tells_its_readers_and_ends(stop, status):
     """At this pace the recording would take hours."""
