@@ -63,6 +63,9 @@ class ServerProcess:
 @contextmanager
 def served(*options: str, **settings: str) -> Iterator[ServerProcess]:
     """Serve in a process of its own on a free port, until the context is left."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell starts background jobs deaf to Ctrl-C, and children inherit that.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     command = [sys.executable, "-m", "service", "serve", "--port", "0", *options]
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
