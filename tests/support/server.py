@@ -1,6 +1,7 @@
 """The service behind a real socket: as a process of its own, or in the test's event loop."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
