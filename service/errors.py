@@ -128,6 +128,10 @@ class TurnRefused(ServiceError):
         self.retry_after_s = _RETRY_AFTER_S.get(status_code)
 
 
+class UpstreamReset(Exception):
+    """The connection to the upstream was lost while its body came."""
+
+
 class UpstreamError(ServiceError):
     """The upstream could not be used; `detail` is for the log."""
 

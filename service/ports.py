@@ -65,6 +65,7 @@ class UpstreamBody(Protocol):
         """Return the `data:` payloads as they arrive.
 
         Raises:
+            UpstreamReset: the connection was lost.
             UpstreamError: the body cannot be read on.
         """
         ...

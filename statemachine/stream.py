@@ -40,6 +40,12 @@ _TRUNCATED = TurnFailed(
     "The upstream stopped before the turn was complete.",
     "The upstream closed its stream without a terminal chunk.",
 )
+_RESET = TurnFailed(
+    "upstream_reset",
+    502,
+    "The connection to the upstream was lost.",
+    "The upstream's stream broke off without a terminal chunk.",
+)
 
 
 class TurnStream:
@@ -150,9 +156,12 @@ class TurnStream:
             return self._fail(violation)
         return self.feed(chunk)
 
-    def finish(self) -> Emissions:
-        """Take note of the end of the upstream body: without a terminal chunk it is an error."""
-        return () if self.ended else self._apply((_TRUNCATED,))
+    def finish(self, *, reset: bool = False) -> Emissions:
+        """Take note of the end of the upstream body: without a terminal chunk it is an error.
+
+        `reset` tells a lost connection from a body that ended in order.
+        """
+        return () if self.ended else self._apply((_RESET if reset else _TRUNCATED,))
 
     def interrupt(self, by: Interrupter) -> Emissions:
         """Stop the turn, unless it has ended."""
@@ -204,17 +213,19 @@ class TurnStream:
         return tuple(emissions)
 
     def _number(self, output: Output) -> Emission:
-        self._count = number = self._count + 1
+        number = self._count + 1
         if isinstance(output, (TurnComplete, End)):
             output = self._complete(output)
         self.summary.add(output)
         path, self._path = self._path, ()
         if output.__class__ in TERMINALS:
-            self._sealed = True
             seal = Seal(number, self._digest.hexdigest())
-            return Emission(number, output, payload(number, output, seal), path, seal)
+            emission = Emission(number, output, payload(number, output, seal), path, seal)
+            self._count, self._sealed = number, True
+            return emission
         native = payload(number, output)
         self._digest.update(native + b"\n")
+        self._count = number
         return Emission(number, output, native, path)
 
     def _complete(self, output: TurnComplete | End) -> Output:

@@ -117,9 +117,7 @@ def play(recording: Recording, speed: float) -> Iterator[Emission]:
         _wait(begun, frame.at_ms, speed)
         yield from stream.feed_payload(frame.payload)
     _wait(begun, recording.ended_ms, speed)
-    if recording.ending is Ending.RESET:
-        yield from stream.fail("upstream_reset", "The connection to the upstream was lost.")
-    yield from stream.finish()
+    yield from stream.finish(reset=recording.ending is Ending.RESET)
 
 
 def _wait(begun: float, at_ms: float, speed: float) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import anyio
 import structlog
 
-from service.errors import UpstreamError
+from service.errors import UpstreamError, UpstreamReset
 from service.ports import EmissionLog, UpstreamBody
 from service.settings import Settings
 from service.telemetry.turns import log_end, warn_unknown
@@ -44,6 +44,8 @@ class Driver:
         try:
             async with turn.upstream.open() as body:
                 await self._pump(turn, body)
+        except UpstreamReset:
+            await self._append(turn, turn.stream.finish(reset=True))
         except UpstreamError as error:
             await self._append(turn, _failed(turn.stream, error))
         except Exception as error:  # the pump: a bug of ours must still end the stream

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from service.domain import Session, TurnRequest, UpstreamInfo
-from service.errors import SettingsInvalid, UpstreamError
+from service.errors import SettingsInvalid, UpstreamReset
 from statemachine import (
     DECODERS,
     Decoder,
@@ -75,7 +75,7 @@ class ReplayedBody:
             yield frame.payload
         await self._until(begun, self._recording.ended_ms)
         if self._recording.ending is Ending.RESET:
-            raise UpstreamError("upstream_reset", "The connection to the upstream was lost.")
+            raise UpstreamReset
 
     async def _until(self, begun: float, at_ms: float) -> None:
         """Sleep until the frame is due, and always let the others have their turn."""

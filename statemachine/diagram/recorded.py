@@ -57,8 +57,6 @@ def recorded_path(recording: Recording) -> Path:
     stream.begin(decoder.opening(recording.first_chunk))
     for frame in recording.frames:
         stream.feed_payload(frame.payload)
-    if recording.ending is Ending.RESET:
-        stream.fail("upstream_reset", "The connection to the upstream was lost.")
-    if recording.ending is Ending.END:
-        stream.finish()
+    if recording.ending is not Ending.CUT:
+        stream.finish(reset=recording.ending is Ending.RESET)
     return tuple(Step(*taken, len(list(run))) for taken, run in groupby(witness.taken))

@@ -31,6 +31,7 @@ class Story(NamedTuple):
 STOP = Story("end", "stop")
 NOT_FOUND = Story("error", "upstream_not_found")
 FAILED = Story("error", "upstream_error")
+LOST = Story("error", "upstream_reset")
 TRUNCATED = Story("error", "upstream_truncated")
 AWAITS_TOOL = Story("awaiting_input", "tool_result")
 AWAITS_APPROVAL = Story("awaiting_input", "approval")
@@ -90,7 +91,7 @@ STORIES = {
     "demonstrations/approval-requested":      AWAITS_APPROVAL,
     "demonstrations/client-tool-awaited":     AWAITS_TOOL,
     "demonstrations/cluster-tool":            used("get_service_status ok"),
-    "demonstrations/connection-lost":         TRUNCATED,
+    "demonstrations/connection-lost":         LOST,
     "demonstrations/cut-by-length":           LENGTH,
     "demonstrations/file-search":             used("file_search ok"),
     "demonstrations/input-shield-violation":  SHIELDED_IN,
@@ -116,7 +117,7 @@ every_recording = pytest.mark.parametrize("recorded", RECORDED.values(), ids=lis
 
 
 def replay(recorded: RecordedStream) -> Run:
-    return run_payloads(recorded.dialect, recorded.payloads)
+    return run_payloads(recorded.dialect, recorded.payloads, reset=recorded.reset)
 
 
 def told_of(run: Run, event: str) -> list[dict[str, object]]:

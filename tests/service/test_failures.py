@@ -5,7 +5,7 @@ import json
 import anyio
 import pytest
 
-from service.errors import UpstreamError
+from service.errors import UpstreamError, UpstreamReset
 from tests.support import agents_chunks as agents
 from tests.support.applications import TURNS, application, events, names
 from tests.support.upstreams import NEVER, Script, answer, closing, opening_chunk, says
@@ -83,7 +83,7 @@ async def test_a_late_refusal_is_an_event():
     ("failure", "code"),
     [
         (REFUSED, "upstream_unavailable"),
-        (UpstreamError("upstream_reset", "The connection was lost."), "upstream_reset"),
+        (UpstreamReset(), "upstream_reset"),
         (agents.error("503: try later"), "upstream_unavailable"),
         (b"{garbage", "upstream_not_json"),
         (b"\xff\xfe", "upstream_not_json"),

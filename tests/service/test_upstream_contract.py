@@ -6,7 +6,7 @@ from contextlib import aclosing
 import pytest
 
 from service.domain import TurnRequest
-from service.errors import UpstreamError
+from service.errors import UpstreamReset
 from service.upstream.replayed import ReplayedUpstream
 from statemachine import Ending, Frame, Header, Recording, TurnStarted
 from tests.support.upstreams import Script, ScriptedUpstream, answer
@@ -14,7 +14,7 @@ from tests.support.upstreams import Script, ScriptedUpstream, answer
 CHUNKS = answer("Hel", "lo")
 PAYLOADS = [json.dumps(each).encode() for each in CHUNKS]
 REQUEST = TurnRequest("Hi")
-RESET = UpstreamError("upstream_reset", "The connection to the upstream was lost.")
+RESET = UpstreamReset()
 
 
 def scripted(*, lost: bool = False):
@@ -48,10 +48,9 @@ async def test_a_body_may_be_left_before_its_end(make):
 async def test_a_body_that_cannot_be_read_on_says_so(make):
     turn = await make(lost=True).prepare(REQUEST)
     read = []
-    with pytest.raises(UpstreamError) as raised:
+    with pytest.raises(UpstreamReset):
         await _read(turn, read)
 
-    assert raised.value.code == "upstream_reset"
     assert read == PAYLOADS
 
 

@@ -77,7 +77,7 @@ def run_chunks(decoder: Decoder, chunks: Iterable[object], *, begin: bool = True
     return Run(stream, emissions + stream.finish())
 
 
-def run_payloads(dialect: str, payloads: Iterable[bytes]) -> Run:
+def run_payloads(dialect: str, payloads: Iterable[bytes], *, reset: bool = False) -> Run:
     """Feed payloads as they were on the wire and finish."""
     payloads = list(payloads)
     decoder = DECODERS[dialect]()
@@ -85,7 +85,7 @@ def run_payloads(dialect: str, payloads: Iterable[bytes]) -> Run:
     emissions = stream.begin(_opening(decoder, [_json_or_none(each) for each in payloads[:1]]))
     for payload in payloads:
         emissions += stream.feed_payload(payload)
-    return Run(stream, emissions + stream.finish())
+    return Run(stream, emissions + stream.finish(reset=reset))
 
 
 def _opening(decoder: Decoder, chunks: list[object]) -> TurnStarted | TurnResumed:

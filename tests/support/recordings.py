@@ -14,12 +14,16 @@ DEMONSTRATIONS = ROOT / "service" / "recordings"
 
 @dataclass(frozen=True, slots=True)
 class RecordedStream:
-    """One recorded stream: the payloads of its frames as they were on the wire."""
+    """One recorded stream: the payloads of its frames as they were on the wire.
+
+    `reset` says that the connection was lost at its end.
+    """
 
     name: str
     path: Path
     dialect: str
     payloads: tuple[bytes, ...]
+    reset: bool = False
 
     @property
     def chunks(self) -> tuple[object, ...]:
@@ -52,4 +56,5 @@ def _capture(path: Path) -> RecordedStream:
 def _demonstration(path: Path) -> RecordedStream:
     header, *lines = (json.loads(line) for line in path.read_bytes().split(b"\n") if line)
     payloads = tuple(line["data"].encode() for line in lines if "data" in line)
-    return RecordedStream(f"demonstrations/{path.stem}", path, header["dialect"], payloads)
+    reset = lines[-1].get("ended") == "reset"
+    return RecordedStream(f"demonstrations/{path.stem}", path, header["dialect"], payloads, reset)

@@ -258,3 +258,13 @@ def test_the_prompt_only_serves_to_estimate() -> None:
     assert parsed(emissions[-1].payload)["data"]["input_tokens"] == 3
     assert b"How are you?" not in b"".join(each.payload for each in emissions)
     assert stream.summary.answer == "Hello"
+
+
+def test_an_output_that_cannot_be_written_takes_no_number() -> None:
+    """A bug of ours must not leave a gap: the failure that follows takes the number."""
+    stream, emissions = opened(*SPOKEN)
+
+    with pytest.raises(KeyError):
+        stream._number(None)
+
+    assert stream.fail("internal_error", "Oh.")[-1].number == len(emissions) + 1
