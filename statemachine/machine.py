@@ -46,10 +46,6 @@ def _before(emits: tuple[Emitter, ...]) -> Callable[[Context, Any, list[Output]]
     return collect
 
 
-def _after(context: Context, event: TurnEvent, _: list[Output]) -> None:
-    context.apply(event)
-
-
 def _condition(guard: Guard) -> Callable[[Context, Any, list[Output]], bool]:
     def holds(context: Context, event: TurnEvent, _: list[Output]) -> bool:
         return guard(context, event)
@@ -67,7 +63,6 @@ def _engine_row(row: Row) -> dict[str, Any]:
         "dest": row.dest,
         "conditions": [_condition(row.when)] if row.when else [],
         "before": [before],
-        "after": [_after],
     }
 
 
@@ -147,6 +142,7 @@ def _trigger(context: Context, event: TurnEvent) -> Outputs:
         raise illegal_transition(context, event) from refused
     if not moved:
         raise illegal_transition(context, event)
+    context.apply(event)
     return tuple(outputs)
 
 
