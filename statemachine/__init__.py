@@ -39,23 +39,39 @@ from statemachine.errors import (
     RecordingDamaged,
     StreamError,
 )
-from statemachine.events import Interrupter, TurnResumed, TurnStarted
+from statemachine.events import (
+    Call,
+    CallStatus,
+    InputReason,
+    Interrupter,
+    Release,
+    ShieldChecked,
+    ToolCallCompleted,
+    Touchpoint,
+    TurnFailed,
+    TurnInterrupted,
+    TurnResumed,
+    TurnStarted,
+)
+from statemachine.hold_back import OutputModeration
 from statemachine.machine import TurnMachine
+from statemachine.playback import opening_of, play, playback_stream
+from statemachine.recorded_lines import is_recording, read_capture, read_recording
 from statemachine.recording import (
+    EndedBy,
     Ending,
     Frame,
     Header,
     Recording,
-    is_recording,
-    read_capture,
-    read_recording,
+    Verdict,
     write_ending,
     write_frame,
     write_header,
     write_recording,
 )
+from statemachine.settlement import settle
 from statemachine.states import FINAL, State
-from statemachine.stream import TurnStream, settle
+from statemachine.stream import TurnStream
 from statemachine.summary import Summary
 from statemachine.table import TRANSITIONS
 from statemachine.upstream import DECODERS, Decoder, recognise
@@ -70,10 +86,13 @@ __all__ = [
     "TRANSITIONS",
     "AwaitingInput",
     "BlockError",
+    "Call",
+    "CallStatus",
     "Decoder",
     "Emission",
     "Encoder",
     "End",
+    "EndedBy",
     "Ending",
     "Failure",
     "Frame",
@@ -81,6 +100,7 @@ __all__ = [
     "FrameTooLarge",
     "Header",
     "IllegalTransition",
+    "InputReason",
     "Interrupted",
     "Interrupter",
     "MachineMisuse",
@@ -88,9 +108,12 @@ __all__ = [
     "NativeEncoder",
     "NotJson",
     "Output",
+    "OutputModeration",
     "ProtocolViolation",
     "Recording",
     "RecordingDamaged",
+    "Release",
+    "ShieldChecked",
     "Start",
     "State",
     "Step",
@@ -99,15 +122,23 @@ __all__ = [
     "TextEncoder",
     "Token",
     "ToolCall",
+    "ToolCallCompleted",
     "ToolResult",
+    "Touchpoint",
+    "TurnFailed",
+    "TurnInterrupted",
     "TurnMachine",
     "TurnResumed",
     "TurnStarted",
     "TurnStream",
+    "Verdict",
     "dot",
     "is_recording",
     "markdown",
     "mermaid",
+    "opening_of",
+    "play",
+    "playback_stream",
     "read_capture",
     "read_recording",
     "recognise",

@@ -14,6 +14,7 @@ from statemachine.events import (
     RagChunk,
     ReasoningDelta,
     RefusalDelta,
+    Release,
     ShieldChecked,
     TextDelta,
     ToolArgumentsDelta,
@@ -36,11 +37,12 @@ NO_RESULT = "The turn ended before this call returned."
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The turn is open."""
+    """The turn is open; `output_release` is None when nobody judges beside the stream."""
 
     conversation_id: str
     request_id: str
     turn_id: str | None
+    output_release: Release | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,11 +165,15 @@ type Emitter = Callable[[Context, Any], tuple[Output, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """What every terminal emission says of its whole stream (protocol, section 3)."""
+    """What every terminal emission says of its whole stream (protocol, section 3).
+
+    `answer_within_s` is how long the calls of an `awaiting_input` can be answered.
+    """
 
     count: int
     digest: str
     stored: bool = False
+    answer_within_s: int | None = None
     available_quotas: dict[str, int] = field(default_factory=dict)
 
 
@@ -193,7 +199,8 @@ class Emission:
 
 def start(context: Context, event: TurnStarted | TurnResumed) -> tuple[Output, ...]:
     """Open the stream."""
-    return (Start(context.conversation_id, context.request_id, event.turn_id),)
+    ids = context.conversation_id, context.request_id, event.turn_id
+    return (Start(*ids, context.output_release),)
 
 
 def token(_: Context, event: TextDelta | RefusalDelta) -> tuple[Output, ...]:

@@ -48,6 +48,13 @@ class InputReason(StrEnum):
     MAX_ITERATIONS = "max_iterations"
 
 
+class Release(StrEnum):
+    """When the text of an answer is released, while shields judge it beside the stream."""
+
+    AFTER_VERDICT = "after_verdict"
+    AT_ONCE = "at_once"
+
+
 class Interrupter(StrEnum):
     """Who stopped a turn."""
 
@@ -104,11 +111,12 @@ class TurnResumed:
     """The upstream accepted what the client owed to an earlier stream of the same turn.
 
     `calls` are those whose results this stream will report; their tool execution step was
-    opened by the earlier stream.
+    opened by the earlier stream. `answers` are results that the upstream does not repeat.
     """
 
     turn_id: str | None = None
     calls: tuple[Call, ...] = ()
+    answers: "tuple[ToolCallCompleted, ...]" = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +191,8 @@ class ToolCallCompleted:
 class ShieldChecked:
     """A shield judged; this closes its step where shields have one.
 
+    `step_id` is None for a shield that was asked beside the stream: before the upstream was, or
+    about what the model has said so far. A violation then ends whatever is open.
     `violation` is None for a passed check, else the sentence for the user.
     `metadata` is JSON text.
     """

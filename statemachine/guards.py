@@ -10,6 +10,7 @@ from typing import Any
 
 from statemachine.events import (
     Call,
+    Release,
     ShieldChecked,
     StepCompleted,
     StepKind,
@@ -41,6 +42,7 @@ class Context:
     step_kind: StepKind | None = None
     worked: bool = False
     calls: dict[str, Call] = field(default_factory=dict)
+    output_release: Release | None = None
 
     def apply(self, event: TurnEvent) -> None:
         """Take note of an event that the table has accepted."""
@@ -53,8 +55,11 @@ class Context:
                 return
             case StepStarted():
                 self.step_id, self.step_kind = event.step_id, event.kind
-            case StepCompleted() | ShieldChecked():
+            case StepCompleted():
                 self.step_id = self.step_kind = None
+            case ShieldChecked():
+                self._judge(event)
+                return
             case ToolCallStarted():
                 self.calls[event.call.call_id] = event.call
             case ToolCallCompleted():
@@ -62,6 +67,12 @@ class Context:
             case _:
                 return
         self.worked = True
+
+    def _judge(self, event: ShieldChecked) -> None:
+        """A verdict on the question alone is no work: the upstream may still name its turn."""
+        self.step_id = self.step_kind = None
+        self.calls = {}
+        self.worked = self.worked or event.step_id is not None
 
     def _resume(self, event: TurnResumed) -> None:
         self.turn_id = event.turn_id
@@ -155,14 +166,21 @@ def last_open_call(context: Context, event: ToolCallCompleted) -> bool:
     return _last(context, event) and context.step_kind is None
 
 
-def closes_shield_step(context: Context, event: ShieldChecked) -> bool:
-    """The verdict is that of the open shield step."""
-    return event.step_id is not None and context.is_open(event.step_id, StepKind.SHIELD_CALL)
+def closes_shield_step_or_objects(context: Context, event: ShieldChecked) -> bool:
+    """The verdict is that of the open shield step, or a shield beside the stream objects."""
+    if event.step_id is None:
+        return event.violation is not None
+    return context.is_open(event.step_id, StepKind.SHIELD_CALL)
 
 
 def verdict_without_step(_: Context, event: ShieldChecked) -> bool:
     """The upstream reports verdicts outside of steps."""
     return event.step_id is None
+
+
+def objects(_: Context, event: ShieldChecked) -> bool:
+    """A shield beside the stream objects to what the model has said so far."""
+    return event.step_id is None and event.violation is not None
 
 
 def _open(context: Context, event: ToolCallCompleted) -> bool:

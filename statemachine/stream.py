@@ -6,19 +6,23 @@ one way to end.
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import replace
 
 from statemachine.downstream.native import payload
 from statemachine.emissions import TERMINALS, Emission, End, Failure, Output, Seal, TurnComplete
 from statemachine.errors import MachineMisuse, ProtocolViolation
 from statemachine.events import (
+    FinishReason,
     Interrupter,
+    ShieldChecked,
+    Touchpoint,
+    TurnCompleted,
     TurnEvent,
     TurnFailed,
     TurnInterrupted,
     TurnResumed,
     TurnStarted,
 )
+from statemachine.hold_back import HoldBack, OutputModeration
 from statemachine.machine import TurnMachine
 from statemachine.states import FINAL, State
 from statemachine.summary import Summary
@@ -52,36 +56,43 @@ class TurnStream:
     """One turn from its first chunk to its one terminal emission.
 
     `ignored` counts the chunks that came after the end. `failure` is the event that ended the
-    turn in `error`; its `detail` is for the log.
+    turn in `error`; its `detail` is for the log. `ended_by` is what ended the turn from outside
+    of the upstream's stream.
     """
 
     __slots__ = (
         "_count",
         "_decoder",
         "_digest",
+        "_hold_back",
         "_machine",
         "_path",
         "_sealed",
+        "ended_by",
         "failure",
         "ignored",
         "summary",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 # the ids and the makings of one turn
         self,
         decoder: Decoder,
         *,
         conversation_id: str,
         request_id: str,
         prompt: str = "",
+        moderation: OutputModeration | None = None,
         machine: TurnMachine | None = None,
     ) -> None:
         """`prompt` is the text that was sent upstream; it only serves to estimate its tokens.
 
+        With `moderation`, what the model says waits for verdicts; see `unjudged` and `judge`.
         `machine` is a turn's own machine, for who wants to see the events that it accepts.
         """
         self._decoder = decoder
+        self._hold_back = HoldBack(moderation) if moderation else None
         self._machine = machine or TurnMachine(conversation_id, request_id)
+        self._machine.context.output_release = moderation.release if moderation else None
         self._digest = hashlib.sha256()
         self._count = 0
         self._sealed = False
@@ -89,6 +100,7 @@ class TurnStream:
         self.summary = Summary(prompt)
         self.ignored = 0
         self.failure: TurnFailed | None = None
+        self.ended_by: TurnInterrupted | TurnFailed | None = None
 
     @property
     def state(self) -> State:
@@ -111,6 +123,11 @@ class TurnStream:
         return self._count
 
     @property
+    def unjudged(self) -> str | None:
+        """All that the model has said so far when a shield has to judge it now, else None."""
+        return self._hold_back.text if self._hold_back and not self.ended else None
+
+    @property
     def unknown(self) -> dict[str, int]:
         """The kinds of chunk that were skipped, and how often."""
         return self._decoder.unknown
@@ -124,7 +141,23 @@ class TurnStream:
         if self._machine.state is not State.IDLE:
             message = "a turn can only begin once"
             raise MachineMisuse(message)
-        return self._apply((opening,))
+        answers = opening.answers if isinstance(opening, TurnResumed) else ()
+        return self._apply((opening, *answers))
+
+    def judge(self, verdict: ShieldChecked) -> Emissions:
+        """Take the verdict of a shield that was asked beside the stream.
+
+        A violation ends the turn with its refusal, and what waited for the verdict is never said.
+        A passed question is said at once, a passed answer before its end.
+        """
+        if self.ended:
+            return ()
+        if verdict.violation is not None:
+            self._drop()
+            return self._apply((verdict, TurnCompleted(verdict.violation, FinishReason.SHIELD)))
+        if verdict.touchpoint is Touchpoint.USER_INPUT or self._hold_back is None:
+            return self._apply((verdict,))
+        return self._apply(self._hold_back.release(verdict))
 
     def feed(self, chunk: object) -> Emissions:
         """Apply one upstream chunk and return what the client must be told.
@@ -140,7 +173,7 @@ class TurnStream:
             events = self._decoder.decode(chunk)
         except ProtocolViolation as violation:
             return self._fail(violation)
-        return self._apply(events)
+        return self._take(events)
 
     def feed_payload(self, data: bytes) -> Emissions:
         """Apply one `data:` payload as it was on the wire; see `feed`."""
@@ -161,11 +194,11 @@ class TurnStream:
 
         `reset` tells a lost connection from a body that ended in order.
         """
-        return () if self.ended else self._apply((_RESET if reset else _TRUNCATED,))
+        return () if self.ended else self._take((_RESET if reset else _TRUNCATED,))
 
     def interrupt(self, by: Interrupter) -> Emissions:
         """Stop the turn, unless it has ended."""
-        return () if self.ended else self._apply((TurnInterrupted(by),))
+        return self._stop(TurnInterrupted(by))
 
     def fail(
         self,
@@ -177,8 +210,7 @@ class TurnStream:
         detail: str | None = None,
     ) -> Emissions:
         """End the turn as failed, unless it has ended; `message` is shown to the client."""
-        failed = TurnFailed(code, status_code, message, cause or message, detail)
-        return () if self.ended else self._apply((failed,))
+        return self._stop(TurnFailed(code, status_code, message, cause or message, detail))
 
     def abandon(self) -> Emission:
         """Return an `error` beside the machine, for when a bug of ours cannot end the turn.
@@ -191,7 +223,24 @@ class TurnStream:
         return Emission(number, failed, payload(number, failed, seal), (), seal)
 
     def _fail(self, violation: ProtocolViolation) -> Emissions:
+        self._drop()
         return self._apply((violation_failure(violation),))
+
+    def _stop(self, event: TurnInterrupted | TurnFailed) -> Emissions:
+        """End the turn at once: nobody will judge what waits."""
+        if self.ended:
+            return ()
+        self.ended_by = event
+        self._drop()
+        return self._apply((event,))
+
+    def _drop(self) -> None:
+        if self._hold_back is not None:
+            self._hold_back.drop()
+
+    def _take(self, events: Iterable[TurnEvent]) -> Emissions:
+        held = self._hold_back
+        return self._apply(events if held is None else held.take(events))
 
     def _apply(self, events: Iterable[TurnEvent]) -> Emissions:
         """Move by the events of one chunk; the first illegal one ends the turn."""
@@ -232,18 +281,3 @@ class TurnStream:
         if isinstance(output, TurnComplete):
             return self.summary.completed(output)
         return self.summary.ended(output)
-
-
-def settle(emission: Emission, *, stored: bool, available_quotas: dict[str, int]) -> Emission:
-    """Return a terminal emission that says whether the turn was stored, and what quota is left.
-
-    The digest covers only what came before, so it stays true.
-
-    Raises:
-        MachineMisuse: the emission is not terminal.
-    """
-    if emission.seal is None:
-        message = "only a terminal emission can be settled"
-        raise MachineMisuse(message)
-    seal = replace(emission.seal, stored=stored, available_quotas=available_quotas)
-    return replace(emission, seal=seal, payload=payload(emission.number, emission.output, seal))

@@ -11,16 +11,15 @@ from typing import Annotated
 import typer
 
 from statemachine import (
-    DECODERS,
     ENCODERS,
     Emission,
     Encoder,
-    Ending,
     Failure,
     Recording,
     StreamError,
-    TurnStream,
     is_recording,
+    play,
+    playback_stream,
     read_capture,
     read_recording,
 )
@@ -67,7 +66,7 @@ def replay(
         typer.echo("turnstile: standard output is closed", err=True)
         raise typer.Exit(2)
     try:
-        failed = _write(play(recording, speed), ENCODERS[dialect](), paced=speed > 0)
+        failed = _write(emissions_of(recording, speed), ENCODERS[dialect](), paced=speed > 0)
     except BrokenPipeError:  # the reader has seen enough; the rest must not be tried again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(2) from None
@@ -101,23 +100,14 @@ def load(file: Path, upstream: UpstreamDialect | None = None) -> Recording:
     return read_recording(data) if is_recording(data) else read_capture(data, upstream)
 
 
-def play(recording: Recording, speed: float) -> Iterator[Emission]:
-    """Yield what a recording makes the machine emit. The ids are always the same."""
-    decoder = DECODERS[recording.header.dialect]()
-    query = recording.header.request.get("query")
-    stream = TurnStream(
-        decoder,
-        conversation_id="00000000-0000-4000-8000-000000000001",
-        request_id="00000000-0000-4000-8000-000000000002",
-        prompt=query if isinstance(query, str) else "",
-    )
+def emissions_of(recording: Recording, speed: float) -> Iterator[Emission]:
+    """Yield what a recording makes the machine emit; one that was cut ends as truncated."""
+    stream = playback_stream(recording)
     begun = time.monotonic()
-    yield from stream.begin(decoder.opening(recording.first_chunk))
-    for frame in recording.frames:
-        _wait(begun, frame.at_ms, speed)
-        yield from stream.feed_payload(frame.payload)
-    _wait(begun, recording.ended_ms, speed)
-    yield from stream.finish(reset=recording.ending is Ending.RESET)
+    for at_ms, emissions in play(recording, stream):
+        _wait(begun, at_ms, speed)
+        yield from emissions
+    yield from stream.finish()
 
 
 def _wait(begun: float, at_ms: float, speed: float) -> None:

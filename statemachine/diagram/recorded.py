@@ -5,10 +5,9 @@ from itertools import groupby
 
 from statemachine.events import TurnEvent
 from statemachine.machine import Outputs, TurnMachine
-from statemachine.recording import Ending, Recording
+from statemachine.playback import play, playback_stream
+from statemachine.recording import Recording
 from statemachine.states import State
-from statemachine.stream import TurnStream
-from statemachine.upstream import DECODERS
 
 type Taken = tuple[State, type[TurnEvent], State]
 
@@ -52,11 +51,6 @@ def recorded_path(recording: Recording) -> Path:
     One that was cut while it was written ends where it was cut, not in a failure.
     """
     witness = _Witness()
-    decoder = DECODERS[recording.header.dialect]
-    stream = TurnStream(decoder(), conversation_id="", request_id="", machine=witness)
-    stream.begin(decoder.opening(recording.first_chunk))
-    for frame in recording.frames:
-        stream.feed_payload(frame.payload)
-    if recording.ending is not Ending.CUT:
-        stream.finish(reset=recording.ending is Ending.RESET)
+    for _ in play(recording, playback_stream(recording, witness)):
+        pass
     return tuple(Step(*taken, len(list(run))) for taken, run in groupby(witness.taken))

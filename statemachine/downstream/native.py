@@ -91,12 +91,14 @@ def _add_seal(envelope: Data, seal: Seal) -> None:
     data |= {"stored": seal.stored, "count": seal.count, "digest": seal.digest}
     if envelope["event"] == "end":
         envelope["available_quotas"] = seal.available_quotas
+    if seal.answer_within_s is not None:
+        data["answer_within_s"] = seal.answer_within_s
 
 
 def _start(number: int, output: Start) -> Data:
     data: Data = {"id": number}
     data |= {"conversation_id": output.conversation_id, "request_id": output.request_id}
-    return data | _present(turn_id=output.turn_id)
+    return data | _present(turn_id=output.turn_id, output_release=output.output_release)
 
 
 def _text(number: int, output: Reasoning | TurnComplete) -> Data:

@@ -17,6 +17,10 @@ class Decoder(Protocol):
     dialect: str
     unknown: dict[str, int]
 
+    def __init__(self, *, resumed: bool = False) -> None:
+        """`resumed` tells that the stream goes on with a turn that an earlier one began."""
+        ...
+
     def decode(self, chunk: object) -> tuple[TurnEvent, ...]:
         """Return what a chunk says.
 

@@ -54,12 +54,12 @@ class AgentsDecoder:
     dialect = "agents"
     __slots__ = ("_fragments", "_inferred", "_shielded", "_stop_reason", "_touchpoint", "unknown")
 
-    def __init__(self) -> None:
+    def __init__(self, *, resumed: bool = False) -> None:
         self.unknown: dict[str, int] = {}
         self._fragments: ArgumentFragments | None = None
         self._touchpoint: Touchpoint | None = None
         self._stop_reason: str | None = None
-        self._inferred = False
+        self._inferred = resumed
         self._shielded = False
 
     @staticmethod

@@ -30,12 +30,13 @@ def guardrail(refusal: str, usage: Usage | None, *, spoke: bool) -> tuple[TurnEv
     )
 
 
-def awaiting(response: Fields, owed: list[Fields]) -> TurnAwaitingInput:
-    """The client owes function results or approvals."""
+def awaiting(response: Fields, owed: list[Fields], *, resumed: bool) -> TurnAwaitingInput:
+    """The client owes function results or approvals; a resumed turn has its id already."""
     calls = tuple(owed_call(item, item["type"]) for item in owed)
     approval = any(item["type"] == APPROVAL for item in owed)
     reason = InputReason.APPROVAL if approval else InputReason.TOOL_RESULT
-    return TurnAwaitingInput(optional_text_in(response, "id", "response"), calls, reason)
+    turn_id = None if resumed else optional_text_in(response, "id", "response")
+    return TurnAwaitingInput(turn_id, calls, reason)
 
 
 def finish_reason(response: Fields) -> FinishReason:

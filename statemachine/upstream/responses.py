@@ -67,12 +67,14 @@ class ResponsesDecoder:
         "_calls",
         "_items",
         "_refused",
+        "_resumed",
         "_step",
         "_steps",
         "unknown",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, *, resumed: bool = False) -> None:
+        self._resumed = resumed
         self.unknown: dict[str, int] = {}
         self._items: dict[str, Fields] = {}
         self._calls = ServerCalls()
@@ -118,7 +120,10 @@ class ResponsesDecoder:
         return (upstream_failure(chunk.get("error") or own),)
 
     def _created(self, chunk: Fields) -> Events:
+        """A resumed turn has its id: the upstream makes a new response for each of its streams."""
         response = mapping_in(chunk, "response", "response.created")
+        if self._resumed:
+            return ()
         return (TurnStarted(text_in(response, "id", "response.created.response")),)
 
     def _silent(self, _: Fields) -> Events:
@@ -226,7 +231,7 @@ class ResponsesDecoder:
             return (*closed, *guardrail(refusal, usage_of(response), spoke=spoke))
         owed = [item for item in output if item.get("type") in (FUNCTION, APPROVAL)]
         if owed:
-            return (*closed, awaiting(response, owed))
+            return (*closed, awaiting(response, owed, resumed=self._resumed))
         text = refusal or answer_of(output) or "".join(self._refused)
         reason = FinishReason.REFUSAL if self._refused else FinishReason.STOP
         return (*closed, TurnCompleted(text, reason, usage_of(response)))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from service.cli.diagram import stale_files
-from service.cli.replay import load, play
+from service.cli.replay import emissions_of, load
 from service.errors import InternalError
 from statemachine import EVENT_NAMES, StreamError
 from statemachine.diagram.blocks import BLOCKS
@@ -87,7 +87,7 @@ def test_every_field_that_recordings_send_is_documented():
     rows = dict(re.findall(r"^\| `(\w+)` \| (.*)$", section("The native dialect"), re.MULTILINE))
 
     for path in sorted((ROOT / "service" / "recordings").glob("*.jsonl")):
-        for emission in play(load(path), 0):
+        for emission in emissions_of(load(path), 0):
             row = rows[EVENT_NAMES[type(emission.output)]]
             sent = json.loads(emission.payload)["data"].keys() - {"id"}
             assert sent <= set(re.findall(r"\w+", row))
