@@ -1,7 +1,10 @@
 """Plain values that the parts of the service hand to each other."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+
+from statemachine import Call
 
 
 class MediaType(StrEnum):
@@ -21,8 +24,34 @@ class Attachment:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientTool:
+    """A tool that the client executes; `parameters` is the JSON schema of its arguments."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class McpServer:
+    """An MCP server that a turn may use, with the headers that it gets in this turn.
+
+    Their names are in lower case.
+    """
+
+    name: str
+    url: str
+    tool_group: str
+    headers: Mapping[str, str]
+    approval: bool
+
+
+@dataclass(frozen=True, slots=True)
 class TurnRequest:
-    """A question, as it was asked. `conversation_id` is None for a new conversation."""
+    """A question, as it was asked. `conversation_id` is None for a new conversation.
+
+    `mcp_headers` are by name or url of a configured server; `token` is the caller's own.
+    """
 
     query: str
     conversation_id: str | None = None
@@ -33,7 +62,10 @@ class TurnRequest:
     no_tools: bool = False
     shield_ids: tuple[str, ...] | None = None
     vector_store_ids: tuple[str, ...] | None = None
+    client_tools: tuple[ClientTool, ...] = ()
     generate_topic_summary: bool = False
+    mcp_headers: Mapping[str, Mapping[str, str]] | None = None
+    token: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +74,112 @@ class TurnIds:
 
     request_id: str
     conversation_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model as an upstream offers it.
+
+    `model_id` is what the upstream calls it, `name` what its provider does.
+    """
+
+    model_id: str
+    provider: str
+    name: str
+    generates: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """What an upstream offers."""
+
+    models: tuple[Model, ...]
+    shields: tuple[str, ...]
+    vector_stores: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PastTurn:
+    """What was asked and answered; `key` is the request id of its first stream."""
+
+    key: str
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """Where an upstream keeps a conversation; only the adapter that made it reads it.
+
+    `fingerprint` stands for what a thread cannot change, `ids` are the upstream's own.
+    """
+
+    dialect: str
+    ids: tuple[str, ...]
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A conversation as it is kept: its last turns, oldest first, and where it goes on.
+
+    `thread` is None when the upstream has nothing, or nothing that can be trusted.
+    """
+
+    conversation_id: str
+    turns: tuple[PastTurn, ...] = ()
+    model: Model | None = None
+    thread: Thread | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that an upstream needs to know for a turn: nothing is left to choose."""
+
+    query: str
+    conversation: Conversation
+    model: Model | None = None
+    system_prompt: str = ""
+    attachments: tuple[Attachment, ...] = ()
+    input_shields: tuple[str, ...] = ()
+    output_shields: tuple[str, ...] = ()
+    vector_stores: tuple[str, ...] = ()
+    mcp_servers: tuple[McpServer, ...] = ()
+    client_tools: tuple[ClientTool, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAnswer:
+    """What a client's tool returned."""
+
+    call_id: str
+    content: str
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Whether the client lets a call go ahead."""
+
+    call_id: str
+    approve: bool
+    reason: str | None = None
+
+
+type Answer = ToolAnswer | Approval
+type Answers = tuple[Answer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PausedTurn:
+    """A turn that waits for answers of its client; `key` is the request id of its first stream."""
+
+    key: str
+    plan: Plan
+    thread: Thread
+    turn_id: str | None
+    calls: tuple[Call, ...]
+    approvals: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +199,6 @@ class UpstreamInfo:
     kind: str
     recorded: bool
     notice: str
-    speed: float
-    default_session: str
-    sessions: tuple[Session, ...]
+    speed: float | None = None
+    default_session: str | None = None
+    sessions: tuple[Session, ...] = ()

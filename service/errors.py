@@ -69,6 +69,70 @@ class TurnUnknown(ServiceError):
     response = "There is no such turn."
 
 
+class ConversationUnknown(ServiceError):
+    """There is no such conversation, or it is not the caller's."""
+
+    code = "conversation_unknown"
+    status_code = 404
+    response = "There is no such conversation."
+
+
+class ModelUnknown(ServiceError):
+    """The upstream does not offer the model."""
+
+    code = "model_unknown"
+    status_code = 404
+    response = "There is no such model."
+
+
+class ShieldUnknown(ServiceError):
+    """The upstream does not offer the shield."""
+
+    code = "shield_unknown"
+    status_code = 404
+    response = "There is no such shield."
+
+
+class VectorStoreUnknown(ServiceError):
+    """The upstream does not offer the vector store."""
+
+    code = "vector_store_unknown"
+    status_code = 404
+    response = "There is no such vector store."
+
+
+class McpHeadersInvalid(ServiceError):
+    """The header MCP-HEADERS is not what it should be."""
+
+    code = "mcp_headers_invalid"
+    status_code = 400
+    response = "The header MCP-HEADERS is not valid."
+
+
+class NotAwaiting(ServiceError):
+    """The turn waits for no answers."""
+
+    code = "not_awaiting"
+    status_code = 409
+    response = "The turn waits for no answers."
+
+
+class AnswerTooLate(ServiceError):
+    """The turn no longer waits for answers."""
+
+    code = "answer_too_late"
+    status_code = 410
+    response = "The turn no longer waits for answers."
+
+
+class AnswersDiffer(ServiceError):
+    """The turn was answered before, and with something else."""
+
+    code = "answers_differ"
+    status_code = 409
+    response = "The turn was answered before."
+
+
 class TooManyTurns(ServiceError):
     """As many turns run as this process takes."""
 
@@ -136,9 +200,15 @@ class UpstreamError(ServiceError):
     """The upstream could not be used; `detail` is for the log."""
 
     def __init__(
-        self, code: str, response: str, status_code: int = 502, detail: str | None = None
+        self,
+        code: str,
+        response: str,
+        status_code: int = 502,
+        *,
+        cause: str | None = None,
+        detail: str | None = None,
     ) -> None:
-        super().__init__(response)
+        super().__init__(cause or response)
         self.code = code
         self.status_code = status_code
         self.response = response

@@ -1,11 +1,16 @@
 """The only place that picks adapters."""
 
 from service.errors import SettingsInvalid
+from service.ports import Upstream
 from service.settings import Settings
+from service.storage.memory_conversations import MemoryConversations
 from service.storage.memory_log import Bounds, MemoryLog
+from service.storage.memory_paused import MemoryPausedTurns
+from service.storage.recordings import open_recorder
 from service.turns.drive import Driver
 from service.turns.live import LiveTurns
 from service.turns.services import Services
+from service.turns.settle import Settler
 from service.upstream.replayed import PACKAGED, ReplayedUpstream, load_recordings
 
 
@@ -15,15 +20,39 @@ def open_services(settings: Settings) -> Services:
     Raises:
         SettingsInvalid: the settings do not fit the world.
     """
-    bounds = Bounds(
-        running_turns=settings.running_turns_limit,
-        turn_bytes=settings.log_turn_limit_bytes,
-        total_bytes=settings.log_limit_bytes,
-        ttl_s=settings.log_ttl_s,
+    return services_on(_upstream(settings), settings)
+
+
+def services_on(upstream: Upstream, settings: Settings) -> Services:
+    """Put the services together around an upstream.
+
+    Raises:
+        SettingsInvalid: see `open_services`.
+    """
+    log = MemoryLog(
+        Bounds(
+            running_turns=settings.running_turns_limit,
+            turn_bytes=settings.log_turn_limit_bytes,
+            total_bytes=settings.log_limit_bytes,
+            ttl_s=settings.log_ttl_s,
+        )
     )
-    log = MemoryLog(bounds)
-    live = LiveTurns(Driver(log, settings).drive, settings.interrupt_wait_s)
-    return Services(settings, log, _replayed(settings), live)
+    limit = settings.conversations_limit
+    conversations = MemoryConversations(limit, settings.history_limit_turns)
+    paused = MemoryPausedTurns(settings.answer_timeout_s, limit)
+    settler = Settler(conversations, paused, upstream, settings.answer_timeout_s)
+    driver = Driver(log, settler, open_recorder(settings.recording), settings)
+    live = LiveTurns(driver.drive, settings.interrupt_wait_s)
+    return Services(settings, log, upstream, conversations, paused, live)
+
+
+def _upstream(settings: Settings) -> Upstream:
+    if settings.upstream.url is None:
+        return _replayed(settings)
+    # Who plays recordings does not pay for what only a live server needs.
+    from service.upstream.live import LiveUpstream
+
+    return LiveUpstream(settings.upstream, settings.moderation)
 
 
 def _replayed(settings: Settings) -> ReplayedUpstream:

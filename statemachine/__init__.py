@@ -42,6 +42,7 @@ from statemachine.errors import (
 from statemachine.events import (
     Call,
     CallStatus,
+    FinishReason,
     InputReason,
     Interrupter,
     Release,
@@ -75,6 +76,7 @@ from statemachine.stream import TurnStream
 from statemachine.summary import Summary
 from statemachine.table import TRANSITIONS
 from statemachine.upstream import DECODERS, Decoder, recognise
+from statemachine.upstream.failures import upstream_failure
 from statemachine.upstream.frames import FrameReader
 
 __all__ = [
@@ -95,6 +97,7 @@ __all__ = [
     "EndedBy",
     "Ending",
     "Failure",
+    "FinishReason",
     "Frame",
     "FrameReader",
     "FrameTooLarge",
@@ -147,6 +150,7 @@ __all__ = [
     "retry",
     "settle",
     "svg",
+    "upstream_failure",
     "write_ending",
     "write_frame",
     "write_header",

@@ -111,7 +111,8 @@ class TurnResumed:
     """The upstream accepted what the client owed to an earlier stream of the same turn.
 
     `calls` are those whose results this stream will report; their tool execution step was
-    opened by the earlier stream. `answers` are results that the upstream does not repeat.
+    opened by the earlier stream. `answers` are results that the upstream does not repeat, nor
+    the end of a step with them.
     """
 
     turn_id: str | None = None

@@ -75,10 +75,12 @@ class Context:
         self.worked = self.worked or event.step_id is not None
 
     def _resume(self, event: TurnResumed) -> None:
+        """Calls whose answers come along are outside of steps: nobody will close a step."""
         self.turn_id = event.turn_id
         self.calls = {call.call_id: call for call in event.calls}
         self.worked = bool(event.calls)
-        self.step_kind = StepKind.TOOL_EXECUTION if event.calls else None
+        in_step = event.calls and not event.answers
+        self.step_kind = StepKind.TOOL_EXECUTION if in_step else None
 
     def is_open(self, step_id: str | None, kind: StepKind) -> bool:
         """Tell whether this very step is the open one."""

@@ -7,6 +7,9 @@ leave in the order in which they came.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Annotated
+
+from msgspec import Meta
 
 from statemachine.events import (
     ReasoningDelta,
@@ -26,9 +29,9 @@ _DELTAS = frozenset({TextDelta, ReasoningDelta, RefusalDelta, ToolArgumentsDelta
 
 @dataclass(frozen=True, slots=True)
 class OutputModeration:
-    """How the text of an answer is judged; `checkpoint_characters` is 1 or more."""
+    """How the text of an answer is judged."""
 
-    checkpoint_characters: int
+    checkpoint_characters: Annotated[int, Meta(ge=1)]
     release: Release = Release.AFTER_VERDICT
 
 

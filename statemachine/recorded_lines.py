@@ -4,7 +4,6 @@ Raw `.sse` captures of a body are read too, without times.
 """
 
 import base64
-import binascii
 from collections.abc import Iterator
 
 import msgspec
@@ -88,8 +87,8 @@ def _recognised(frames: tuple[Frame, ...]) -> Iterator[str]:
 
 def _fields(number: int, line: bytes) -> Fields:
     try:
-        fields = msgspec.json.decode(line)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as refused:
+        fields = parse_payload(line)
+    except NotJson as refused:
         raise RecordingDamaged(number, "the line is not JSON") from refused
     if not isinstance(fields, dict):
         raise RecordingDamaged(number, "the line is not an object")
@@ -121,7 +120,7 @@ def _time(number: int, fields: Fields, earliest: float) -> float:
     at_ms = fields.get("at_ms")
     if isinstance(at_ms, bool) or not isinstance(at_ms, int | float) or at_ms > _LATEST_MS:
         raise RecordingDamaged(number, "at_ms is not a number")
-    if at_ms < earliest:
+    if not at_ms >= earliest:  # NaN is not either
         raise RecordingDamaged(number, "at_ms goes back")
     return float(at_ms)
 
@@ -135,14 +134,15 @@ def _frame(number: int, fields: Fields, at_ms: float) -> Frame | Verdict:
 
 def _payload(number: int, fields: Fields) -> bytes:
     data, encoded = fields.get("data"), fields.get("base64")
-    if isinstance(data, str):
-        return data.encode()
-    if not isinstance(encoded, str):
-        raise RecordingDamaged(number, "a frame needs data, base64 or verdict")
     try:
-        return base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError) as refused:
-        raise RecordingDamaged(number, "base64 cannot be decoded") from refused
+        if isinstance(data, str):
+            return data.encode()
+        if isinstance(encoded, str):
+            return base64.b64decode(encoded, validate=True)
+    except ValueError as refused:
+        name = "data" if isinstance(data, str) else "base64"
+        raise RecordingDamaged(number, f"{name} cannot be decoded") from refused
+    raise RecordingDamaged(number, "a frame needs data, base64 or verdict")
 
 
 def _ending(number: int, fields: Fields) -> EndedBy:

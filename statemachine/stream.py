@@ -124,7 +124,10 @@ class TurnStream:
 
     @property
     def unjudged(self) -> str | None:
-        """All that the model has said so far when a shield has to judge it now, else None."""
+        """All that the model has said so far when a shield has to judge it now, else None.
+
+        The verdict is on all that was fed until then, so nothing may be fed before `judge` has it.
+        """
         return self._hold_back.text if self._hold_back and not self.ended else None
 
     @property
@@ -172,7 +175,7 @@ class TurnStream:
         try:
             events = self._decoder.decode(chunk)
         except ProtocolViolation as violation:
-            return self._fail(violation)
+            return self._take((violation_failure(violation),))
         return self._take(events)
 
     def feed_payload(self, data: bytes) -> Emissions:
@@ -186,7 +189,7 @@ class TurnStream:
         try:
             chunk = parse_payload(data)
         except ProtocolViolation as violation:
-            return self._fail(violation)
+            return self._take((violation_failure(violation),))
         return self.feed(chunk)
 
     def finish(self, *, reset: bool = False) -> Emissions:

@@ -2,13 +2,9 @@
 
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
-
-if TYPE_CHECKING:
-    from service.settings import Settings
 
 
 def serve(
@@ -17,19 +13,29 @@ def serve(
     speed: Annotated[
         float | None, typer.Option(help="Pace of played recordings; 0 plays them at once.")
     ] = None,
+    upstream: Annotated[
+        str | None, typer.Option(help="Address of the Llama Stack server that answers.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Configuration file (TOML); else $TURNSTILE_CONFIG.")
+    ] = None,
     recordings: Annotated[
         Path | None, typer.Option(help="Directory of recordings to play as the upstream.")
     ] = None,
 ) -> None:
     """Run the service. Settings come from TURNSTILE_* variables; options have the first word."""
+    from service.cli.configuration import read_settings
     from service.cli.server import TurnstileServer
     from service.errors import SettingsInvalid
     from service.telemetry.logs import configure_logs
     from service.wiring import open_services
 
     given = {"host": host, "port": port, "speed": speed, "recordings_directory": recordings}
+    options: dict[str, Any] = {name: each for name, each in given.items() if each is not None}
+    if upstream is not None:
+        options["upstream"] = {"url": upstream}
     try:
-        settings = _settings({name: value for name, value in given.items() if value is not None})
+        settings = read_settings(options, config)
         configure_logs(settings)
         listener = _listen(settings.host, settings.port)
         services = open_services(settings)
@@ -37,23 +43,6 @@ def serve(
         typer.echo(f"turnstile: {refused}", err=True)
         raise typer.Exit(2) from None
     TurnstileServer(services).run(sockets=[listener])
-
-
-def _settings(given: dict[str, Any]) -> "Settings":
-    from service.errors import SettingsInvalid
-    from service.settings import Settings, unknown_variables
-
-    unknown = unknown_variables()
-    if unknown:
-        raise SettingsInvalid(f"There is no such setting: {', '.join(unknown)}")
-    try:
-        return Settings(**given)
-    except ValidationError as invalid:
-        problems = [
-            f"{'.'.join(map(str, error['loc']))}: {error['msg']}"
-            for error in invalid.errors(include_url=False, include_input=False)
-        ]
-        raise SettingsInvalid(f"The settings are not valid: {'; '.join(problems)}") from None
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -50,8 +50,8 @@ def _announce(services: Services, host: str, port: int) -> None:
     shown = f"[{host}]" if ":" in host else host
     about = services.upstream.info
     typer.echo(f"Turnstile is at http://{shown}:{port}/")
-    if about.recorded:
-        typer.echo(f"{about.notice} ({len(about.sessions)} sessions)")
+    sessions = f" ({len(about.sessions)} sessions)" if about.recorded else ""
+    typer.echo(f"{about.notice}{sessions}")
     typer.echo(
         "Try: curl -N -H 'Content-Type: application/json' "
         f"-d '{_EXAMPLE}' http://{shown}:{port}/v1/streaming_query"

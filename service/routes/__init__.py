@@ -23,15 +23,16 @@ class Endpoint(NamedTuple):
 
 # fmt: off
 ROUTES: tuple[Endpoint, ...] = (
-    Endpoint("POST", "/v1/streaming_query",                        turns.start),
-    Endpoint("POST", "/v1/streaming_query/interrupt",              turns.interrupt_by_body),
-    Endpoint("GET",  "/v1/streaming_query/{request_id}",           turns.follow),
-    Endpoint("POST", "/v1/streaming_query/{request_id}/interrupt", turns.interrupt),
-    Endpoint("GET",  "/v1/info",                                   info.info),
-    Endpoint("GET",  "/livez",                                     info.livez),
-    Endpoint("GET",  "/readyz",                                    info.readyz),
-    Endpoint("GET",  "/",                                          page.index),
-    Endpoint("GET",  "/diagram.svg",                               page.diagram),
+    Endpoint("POST", "/v1/streaming_query",                           turns.start),
+    Endpoint("POST", "/v1/streaming_query/interrupt",                 turns.interrupt_by_body),
+    Endpoint("GET",  "/v1/streaming_query/{request_id}",              turns.follow),
+    Endpoint("POST", "/v1/streaming_query/{request_id}/interrupt",    turns.interrupt),
+    Endpoint("POST", "/v1/streaming_query/{request_id}/tool_results", turns.answer),
+    Endpoint("GET",  "/v1/info",                                      info.info),
+    Endpoint("GET",  "/livez",                                        info.livez),
+    Endpoint("GET",  "/readyz",                                       info.readyz),
+    Endpoint("GET",  "/",                                             page.index),
+    Endpoint("GET",  "/diagram.svg",                                  page.diagram),
 )
 # fmt: on
 

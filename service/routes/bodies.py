@@ -1,29 +1,38 @@
-"""Request bodies: read within bounds, parsed once, refused with a clear error."""
+"""What request bodies may hold, and what it means to the use cases."""
 
 import uuid
 from typing import Annotated, Any, Literal, Self
 
-import anyio
 import msgspec
-from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, model_validator
-from starlette.requests import ClientDisconnect, Request
+from pydantic import BaseModel, ConfigDict, FailFast, Field, model_validator
+from starlette.requests import Request
 
-from service.domain import Attachment, MediaType, TurnRequest
-from service.errors import BodyTooLarge, BodyTooSlow, RequestInvalid, RequestNotJson
+from service.domain import (
+    Answers,
+    Approval,
+    Attachment,
+    ClientTool,
+    MediaType,
+    ToolAnswer,
+    TurnRequest,
+)
+from service.errors import RequestInvalid
+from service.routes.parsing import parse, read_json
 from service.settings import Settings
 
 Identifier = Annotated[str, Field(min_length=1, max_length=256)]
 type Few[Item] = Annotated[list[Item], FailFast(), Field(max_length=100)]
 """A list that is refused at its first fault: a body could hold a million of them."""
 
-_ERRORS_SHOWN = 5
-_NAME_SHOWN = 100
 
-
-class AttachmentBody(BaseModel):
-    """A document that comes with a question."""
+class Body(BaseModel):
+    """A part of a request; fields that are not known are refused."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class AttachmentBody(Body):
+    """A document that comes with a question."""
 
     attachment_type: Literal[
         "alert", "api object", "configuration", "error message", "event", "log", "stack trace"
@@ -32,10 +41,16 @@ class AttachmentBody(BaseModel):
     content: str
 
 
-class TurnBody(BaseModel):
-    """The body of `POST /v1/streaming_query` (protocol, section 5)."""
+class ClientToolBody(Body):
+    """A tool that the client executes; `parameters` is the JSON schema of its arguments."""
 
-    model_config = ConfigDict(extra="forbid")
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    description: Annotated[str, Field(max_length=4_096)] = ""
+    parameters: dict[str, Any] = {"type": "object", "properties": {}}
+
+
+class TurnBody(Body):
+    """The body of `POST /v1/streaming_query` (protocol, section 5)."""
 
     query: Annotated[str, Field(min_length=1)]
     conversation_id: uuid.UUID | None = None
@@ -47,14 +62,18 @@ class TurnBody(BaseModel):
     media_type: MediaType = MediaType.NATIVE
     shield_ids: Few[Identifier] | None = None
     vector_store_ids: Few[Identifier] | None = None
+    client_tools: Few[ClientToolBody] = []
     generate_topic_summary: bool = False
     on_disconnect: Literal["continue"] = "continue"
 
     @model_validator(mode="after")
-    def provider_needs_model(self) -> Self:
-        """A model has a provider and the other way round."""
+    def names_fit(self) -> Self:
+        """A model has a provider and the other way round; a tool's name stands for one tool."""
         if (self.provider is None) != (self.model is None):
             raise ValueError("provider and model must be given together")
+        names = {each.name for each in self.client_tools}
+        if len(names) < len(self.client_tools):
+            raise ValueError("client_tools: two have the same name")
         return self
 
     def to_domain(self) -> TurnRequest:
@@ -73,14 +92,49 @@ class TurnBody(BaseModel):
             no_tools=self.no_tools,
             shield_ids=_optional(self.shield_ids),
             vector_store_ids=_optional(self.vector_store_ids),
+            client_tools=tuple(
+                ClientTool(each.name, each.description, each.parameters)
+                for each in self.client_tools
+            ),
             generate_topic_summary=self.generate_topic_summary,
         )
 
 
-class InterruptBody(BaseModel):
-    """The body of `POST /v1/streaming_query/interrupt`."""
+class ToolResultBody(Body):
+    """What a client's tool returned."""
 
-    model_config = ConfigDict(extra="forbid")
+    call_id: Identifier
+    content: Any
+    status: Literal["ok", "failed"] = "ok"
+
+
+class ApprovalBody(Body):
+    """Whether a call may go ahead."""
+
+    call_id: Identifier
+    approve: bool
+    reason: Annotated[str, Field(max_length=4_096)] | None = None
+
+
+class AnswersBody(Body):
+    """The body of `POST /v1/streaming_query/{request_id}/tool_results`."""
+
+    tool_results: Few[ToolResultBody] = []
+    approvals: Few[ApprovalBody] = []
+    media_type: MediaType = MediaType.NATIVE
+
+    def to_domain(self) -> Answers:
+        """Return the answers as the use cases know them."""
+        results = [
+            ToolAnswer(each.call_id, _text(each.content), failed=each.status == "failed")
+            for each in self.tool_results
+        ]
+        approvals = [Approval(each.call_id, each.approve, each.reason) for each in self.approvals]
+        return (*results, *approvals)
+
+
+class InterruptBody(Body):
+    """The body of `POST /v1/streaming_query/interrupt`."""
 
     request_id: uuid.UUID
 
@@ -98,60 +152,16 @@ async def read_turn(request: Request, settings: Settings) -> TurnBody:
     if len(body.attachments) > settings.attachments_limit:
         limit = settings.attachments_limit
         raise RequestInvalid(f"attachments: there may be at most {limit}")
+    for number, each in enumerate(body.attachments):
+        limit = settings.attachment_limit_bytes
+        if len(each.content.encode("utf-8", "replace")) > limit:
+            raise RequestInvalid(f"attachments.{number}.content: may have at most {limit} bytes")
     return body
 
 
-def parse[Body: BaseModel](model: type[Body], value: object) -> Body:
-    """Return the checked body.
-
-    Raises:
-        RequestInvalid: names every field that is wrong, never its value.
-    """
-    if not isinstance(value, dict):
-        raise RequestInvalid("body: must be a JSON object")
-    try:
-        return model.model_validate(value)
-    except ValidationError as invalid:
-        raise RequestInvalid(_problems(invalid)) from None
-
-
-async def read_json(request: Request, settings: Settings) -> object:
-    """Return the JSON value of a request body.
-
-    Raises:
-        RequestNotJson, BodyTooLarge, BodyTooSlow: what is wrong with it.
-    """
-    try:
-        with anyio.fail_after(settings.body_timeout_s):
-            data = await _read(request, settings.body_limit_bytes)
-    except TimeoutError:
-        raise BodyTooSlow(f"It must come within {settings.body_timeout_s:g} s.") from None
-    try:
-        return msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise RequestNotJson("The body cannot be parsed as JSON.") from None
-
-
-async def _read(request: Request, limit_bytes: int) -> bytes:
-    data = bytearray()
-    try:
-        async for part in request.stream():
-            data += part
-            if len(data) > limit_bytes:
-                raise BodyTooLarge(f"It may have at most {limit_bytes} bytes.")
-    except ClientDisconnect:
-        raise RequestNotJson("The body did not come to its end.") from None
-    return bytes(data)
-
-
-def _problems(invalid: ValidationError) -> str:
-    errors: list[Any] = invalid.errors(include_url=False, include_input=False)
-    lines = [
-        f"{'.'.join(str(name)[:_NAME_SHOWN] for name in error['loc']) or 'body'}: {error['msg']}"
-        for error in errors[:_ERRORS_SHOWN]
-    ]
-    more = len(errors) - len(lines)
-    return "; ".join([*lines, f"and {more} more"] if more > 0 else lines)
+def _text(content: object) -> str:
+    """A model reads text; anything else is told to it as JSON."""
+    return content if isinstance(content, str) else msgspec.json.encode(content).decode()
 
 
 def _optional(values: list[str] | None) -> tuple[str, ...] | None:

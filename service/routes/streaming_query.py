@@ -1,21 +1,22 @@
-"""Start a turn, follow it, stop it (protocol, section 5)."""
+"""Start a turn, follow it, answer it, stop it (protocol, section 5)."""
 
-import re
+from dataclasses import replace
 
 import anyio
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from service.domain import MediaType
-from service.errors import CursorInvalid
-from service.routes.bodies import InterruptBody, parse, read_json, read_turn
+from service.routes.bodies import AnswersBody, InterruptBody, read_turn
 from service.routes.event_stream import stream_headers, stream_response
+from service.routes.headers import bearer_token, cursor, mcp_headers
+from service.routes.parsing import parse, read_json
 from service.routes.problems import problem
 from service.routes.services import services_of
+from service.turns.resume import resume_turn
 from service.turns.start import start_turn
+from service.turns.turn import RunningTurn
 from statemachine import Encoder, Interrupter, NativeEncoder, TextEncoder
-
-_CURSOR = re.compile(r"[0-9]{1,18}")
 
 
 async def start(request: Request) -> Response:
@@ -26,7 +27,29 @@ async def start(request: Request) -> Response:
     """
     services = services_of(request)
     body = await read_turn(request, services.settings)
-    turn = await start_turn(services, body.to_domain())
+    asked = replace(
+        body.to_domain(),
+        mcp_headers=mcp_headers(request.headers),
+        token=bearer_token(request.headers),
+    )
+    turn = await start_turn(services, asked)
+    return await _first_response(request, turn, body.media_type)
+
+
+async def answer(request: Request) -> Response:
+    """POST /v1/streaming_query/{request_id}/tool_results: go on with a turn that waits."""
+    services = services_of(request)
+    body = parse(AnswersBody, await read_json(request, services.settings))
+    turn = await resume_turn(services, _request_id(request), body.to_domain())
+    if isinstance(turn, RunningTurn):
+        return await _first_response(request, turn, body.media_type)
+    reader = await services.log.reader(turn, 0)
+    encoder = _encoder(request, body.media_type)
+    return stream_response(reader, 0, encoder, services.settings, stream_headers(reader.ids))
+
+
+async def _first_response(request: Request, turn: RunningTurn, media_type: MediaType) -> Response:
+    services = services_of(request)
     # Taken now: a turn may come to its end and be evicted before its first chunk was waited for.
     reader = await services.log.reader(turn.ids.request_id, 0)
     with anyio.move_on_after(services.settings.commit_wait_s):
@@ -35,16 +58,15 @@ async def start(request: Request) -> Response:
     refusal = turn.refusal
     if refusal is not None:
         return problem(refusal, headers)
-    encoder: Encoder = (
-        TextEncoder() if body.media_type is MediaType.TEXT else _native_encoder(request)
-    )
+    encoder = _encoder(request, media_type)
     return stream_response(reader, 0, encoder, services.settings, headers)
 
 
 async def follow(request: Request) -> Response:
     """GET /v1/streaming_query/{request_id}: follow a turn from where the caller was."""
     services = services_of(request)
-    after = _cursor(request)
+    stated = request.headers.get("last-event-id") or request.query_params.get("last_event_id")
+    after = cursor(stated)
     reader = await services.log.reader(_request_id(request), after)
     headers = stream_headers(reader.ids)
     encoder = _native_encoder(request)
@@ -81,16 +103,10 @@ def _request_id(request: Request) -> str:
     return request_id.lower()
 
 
+def _encoder(request: Request, media_type: MediaType) -> Encoder:
+    return TextEncoder() if media_type is MediaType.TEXT else _native_encoder(request)
+
+
 def _native_encoder(request: Request) -> NativeEncoder:
     query = request.query_params
     return NativeEncoder(names=query.get("names") == "1", states=query.get("states") == "1")
-
-
-def _cursor(request: Request) -> int:
-    """Return the number of the last event that the caller has; the header has the first word."""
-    stated = request.headers.get("last-event-id") or request.query_params.get("last_event_id")
-    if not stated:
-        return 0
-    if not _CURSOR.fullmatch(stated):
-        raise CursorInvalid("Last-Event-ID must be the id of an event of this stream.")
-    return int(stated)

@@ -17,7 +17,9 @@ def warn_unknown(unknown: dict[str, int], known: int, ids: TurnIds) -> int:
     return len(unknown)
 
 
-def log_end(ids: TurnIds, stream: TurnStream, recording: str | None, duration_s: float) -> None:
+def log_end(
+    ids: TurnIds, stream: TurnStream, model: str | None, recording: str | None, duration_s: float
+) -> None:
     """Write the canonical line of a turn. Nothing that people or models said is in it."""
     summary, failure = stream.summary, stream.failure
     usage = summary.usage
@@ -25,6 +27,7 @@ def log_end(ids: TurnIds, stream: TurnStream, recording: str | None, duration_s:
         "request_id": ids.request_id,
         "conversation_id": ids.conversation_id,
         "upstream_dialect": stream.dialect,
+        "model": model,
         "recording": recording,
         "state": stream.state.value,
         "outcome": summary.outcome,

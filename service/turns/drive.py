@@ -11,11 +11,24 @@ import anyio
 import structlog
 
 from service.errors import UpstreamError, UpstreamReset
-from service.ports import EmissionLog, UpstreamBody
+from service.ports import EmissionLog, Recorder, UpstreamBody
 from service.settings import Settings
 from service.telemetry.turns import log_end, warn_unknown
+from service.turns.settle import Settler
+from service.turns.tape import begin_tape, end_tape
 from service.turns.turn import RunningTurn
-from statemachine import Emission, Interrupter, MachineMisuse, TurnStream, settle
+from statemachine import (
+    Emission,
+    Ending,
+    Interrupter,
+    MachineMisuse,
+    ShieldChecked,
+    Touchpoint,
+    TurnResumed,
+    TurnStarted,
+    TurnStream,
+    settle,
+)
 
 logger = structlog.get_logger()
 
@@ -27,6 +40,8 @@ class Driver:
     """Drives turns from their upstream into a log."""
 
     log: EmissionLog
+    settler: Settler
+    recorder: Recorder
     settings: Settings
 
     async def drive(self, turn: RunningTurn) -> None:
@@ -42,29 +57,78 @@ class Driver:
     async def _read(self, turn: RunningTurn) -> None:
         """Read the upstream to its end; a failure of it becomes a failure of the turn."""
         try:
-            async with turn.upstream.open() as body:
-                await self._pump(turn, body)
-        except UpstreamReset:
-            await self._append(turn, turn.stream.finish(reset=True))
+            await self._ask(turn)
         except UpstreamError as error:
             await self._append(turn, _failed(turn.stream, error))
         except Exception as error:  # the pump: a bug of ours must still end the stream
             logger.exception("turn.crashed", request_id=turn.ids.request_id)
             await self._append(turn, _crashed(turn.stream, error))
 
+    async def _ask(self, turn: RunningTurn) -> None:
+        """Ask the upstream, unless a shield objects to the question: then it hears of nothing."""
+        verdict = await self._judge_question(turn)
+        if verdict is not None and verdict.violation is not None:
+            await self._begin(turn, TurnStarted())
+            await self._take_verdict(turn, verdict)
+            return
+        try:
+            async with turn.upstream.open() as body:
+                turn.accepted = True
+                await self._begin(turn, body.opening)
+                await self._take_verdict(turn, verdict)
+                await self._pump(turn, body)
+        except UpstreamReset:
+            await self._finish(turn, Ending.RESET)
+
+    async def _begin(self, turn: RunningTurn, opening: TurnStarted | TurnResumed) -> None:
+        turn.tape = begin_tape(self.recorder, turn, opening)
+        await self._append(turn, turn.stream.begin(opening))
+
     async def _pump(self, turn: RunningTurn, body: UpstreamBody) -> None:
         """Apply payloads until the turn has ended; what an upstream sends after that is left."""
         stream, known = turn.stream, 0
-        await self._append(turn, stream.begin(body.opening))
         async with aclosing(body.payloads()) as payloads:
             async for payload in payloads:
                 self._limit(turn, anyio.current_time() + self.settings.idle_timeout_s)
-                await self._append(turn, stream.feed_payload(payload))
+                if isinstance(payload, bytes):
+                    if turn.tape:
+                        turn.tape.frame(payload)
+                    await self._append(turn, stream.feed_payload(payload))
+                    await self._judge_answer(turn)
+                else:
+                    await self._take_verdict(turn, payload)
                 known = warn_unknown(stream.unknown, known, turn.ids)
                 if stream.ended:
                     return
                 turn.settled.set()
-        await self._append(turn, stream.finish())
+        await self._finish(turn, Ending.END)
+
+    async def _finish(self, turn: RunningTurn, ending: Ending) -> None:
+        """Take note of the end of a body; what was said until then is judged first."""
+        turn.ending = ending
+        await self._append(turn, turn.stream.finish(reset=ending is Ending.RESET))
+        await self._judge_answer(turn)
+
+    async def _judge_question(self, turn: RunningTurn) -> ShieldChecked | None:
+        moderator = turn.upstream.moderator
+        if moderator is None or moderator.question is None:
+            return None
+        return await moderator.judge(Touchpoint.USER_INPUT, moderator.question)
+
+    async def _judge_answer(self, turn: RunningTurn) -> None:
+        moderator, said = turn.upstream.moderator, turn.stream.unjudged
+        if moderator is None or said is None:
+            return
+        verdict = await moderator.judge(Touchpoint.ASSISTANT_OUTPUT, said)
+        self._limit(turn, anyio.current_time() + self.settings.idle_timeout_s)
+        await self._take_verdict(turn, verdict)
+
+    async def _take_verdict(self, turn: RunningTurn, verdict: ShieldChecked | None) -> None:
+        if verdict is None:
+            return
+        if turn.tape:
+            turn.tape.verdict(verdict)
+        await self._append(turn, turn.stream.judge(verdict))
 
     def _limit(self, turn: RunningTurn, at: float) -> None:
         """Give the upstream time, within that of the turn."""
@@ -103,10 +167,15 @@ class Driver:
             message = "a turn ended without a terminal emission"
             raise MachineMisuse(message)
         await self._flush(turn)
-        turn.terminal = settle(turn.terminal, stored=False, available_quotas={})
+        end_tape(turn)
+        within_s = await self.settler.settle(turn)
+        turn.terminal = settle(
+            turn.terminal, stored=False, available_quotas={}, answer_within_s=within_s
+        )
         await self.log.append(turn.ids.request_id, turn.terminal)
         duration_s = anyio.current_time() - turn.started_at
-        log_end(turn.ids, turn.stream, turn.upstream.recording, duration_s)
+        model = turn.plan.model.model_id if turn.plan.model else None
+        log_end(turn.ids, turn.stream, model, turn.upstream.recording, duration_s)
 
     def _cut_short(self, turn: RunningTurn) -> Emissions:
         if turn.stopped_by is not None:
@@ -126,7 +195,11 @@ class Driver:
 
 def _failed(stream: TurnStream, error: UpstreamError) -> Emissions:
     return stream.fail(
-        error.code, error.response, status_code=error.status_code, detail=error.detail
+        error.code,
+        error.response,
+        status_code=error.status_code,
+        cause=error.cause,
+        detail=error.detail,
     )
 
 

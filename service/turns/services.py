@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from service.ports import EmissionLog, Upstream
+from service.ports import Conversations, EmissionLog, PausedTurns, Upstream
 from service.settings import Settings
 from service.turns.live import LiveTurns
 
@@ -14,4 +14,6 @@ class Services:
     settings: Settings
     log: EmissionLog
     upstream: Upstream
+    conversations: Conversations
+    paused: PausedTurns
     live: LiveTurns

@@ -4,7 +4,9 @@ import uuid
 
 import anyio
 
-from service.domain import TurnIds, TurnRequest
+from service.domain import Catalogue, Conversation, Plan, TurnIds, TurnRequest
+from service.errors import ModelUnknown, ShieldUnknown, VectorStoreUnknown
+from service.turns.selection import select
 from service.turns.services import Services
 from service.turns.turn import RunningTurn
 from statemachine import TurnStream
@@ -14,21 +16,45 @@ async def start_turn(services: Services, request: TurnRequest) -> RunningTurn:
     """Admit a turn and set it going.
 
     Raises:
+        ConversationUnknown: the request goes on with a conversation that is not kept.
+        ModelUnknown, ShieldUnknown, VectorStoreUnknown: the upstream does not offer it.
+        RequestInvalid, McpHeadersInvalid: the settings do not allow it.
         UpstreamError: the upstream cannot be asked.
         TooManyTurns: as many turns run as the log takes.
         Stopping: the process is about to stop.
     """
     services.live.admit()
     started_at = anyio.current_time()
-    ids = TurnIds(str(uuid.uuid4()), request.conversation_id or str(uuid.uuid4()))
-    prepared = await services.upstream.prepare(request)
+    conversation = await _find_or_begin(services, request.conversation_id)
+    plan = await _plan(services, conversation, request)
+    ids = TurnIds(str(uuid.uuid4()), conversation.conversation_id)
+    upstream = services.upstream.prepare(plan)
     stream = TurnStream(
-        prepared.decoder,
+        upstream.decoder,
         conversation_id=ids.conversation_id,
         request_id=ids.request_id,
-        prompt=request.query,
+        prompt=plan.query,
+        moderation=upstream.moderation,
     )
-    turn = RunningTurn(ids, prepared, stream, started_at)
+    turn = RunningTurn(ids, upstream, stream, started_at, plan, key=ids.request_id)
+    turn.came_from = conversation.thread
     await services.log.open(ids)
+    await services.conversations.take_thread(ids.conversation_id)
     services.live.launch(turn)
     return turn
+
+
+async def _find_or_begin(services: Services, conversation_id: str | None) -> Conversation:
+    if conversation_id is None:
+        return Conversation(str(uuid.uuid4()))
+    return await services.conversations.find(conversation_id)
+
+
+async def _plan(services: Services, conversation: Conversation, request: TurnRequest) -> Plan:
+    """Choose from what the upstream offers; what is missing may have come since it was asked."""
+    catalogue = await services.upstream.catalogue()
+    try:
+        return select(services.settings, catalogue, conversation, request)
+    except (ModelUnknown, ShieldUnknown, VectorStoreUnknown):
+        renewed: Catalogue | None = await services.upstream.catalogue(renew=True)
+        return select(services.settings, renewed, conversation, request)

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from service.domain import TurnIds
+from service.domain import Plan, Thread, TurnIds
 from service.errors import TurnRefused
-from service.ports import UpstreamTurn
-from statemachine import Emission, Failure, Interrupted, Interrupter, TurnStream
+from service.ports import Tape, UpstreamTurn
+from statemachine import Emission, Ending, Failure, Interrupted, Interrupter, TurnStream
 
 _OPENING_EMISSIONS = 1
 """A stream opens with `start`; nothing else comes before the upstream has said something."""
@@ -18,16 +18,25 @@ _OPENING_EMISSIONS = 1
 class RunningTurn:
     """A turn that this process drives.
 
-    `settled` is set when the first upstream chunk was applied or the turn has ended, so that a
-    route can tell whether there is anything to stream. `reading` ends the wait for the upstream.
-    `pending` holds emissions on their way into the log, so that an interrupt loses none.
-    `started_at` is a time of the event loop, in seconds.
+    `resumes` is the request id of the stream that this one goes on from, and `key` that of the
+    first; `came_from` is where the upstream goes on. `accepted` tells that the upstream took the
+    turn. `settled` is set when the first upstream chunk was applied or the turn has ended, so
+    that a route can tell whether there is anything to stream. `reading` ends the wait for the
+    upstream. `pending` holds emissions on their way into the log, so that an interrupt loses
+    none. `started_at` is a time of the event loop, in seconds.
     """
 
     ids: TurnIds
     upstream: UpstreamTurn
     stream: TurnStream
     started_at: float
+    plan: Plan
+    key: str
+    came_from: Thread | None = None
+    resumes: str | None = None
+    tape: Tape | None = None
+    ending: Ending = Ending.END
+    accepted: bool = False
     pending: deque[Emission] = field(default_factory=deque)
     terminal: Emission | None = None
     stopped_by: Interrupter | None = None

@@ -9,16 +9,23 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from service.domain import Session, TurnRequest, UpstreamInfo
-from service.errors import SettingsInvalid, UpstreamReset
+from service.domain import Answers, Catalogue, PausedTurn, Plan, Session, Thread, UpstreamInfo
+from service.errors import NotAwaiting, SettingsInvalid, UpstreamError, UpstreamReset
+from service.ports import Moderator
 from statemachine import (
     DECODERS,
     Decoder,
     Ending,
     Recording,
     RecordingDamaged,
+    ShieldChecked,
+    Summary,
+    TurnFailed,
+    TurnInterrupted,
     TurnResumed,
     TurnStarted,
+    Verdict,
+    opening_of,
     read_recording,
 )
 
@@ -67,14 +74,17 @@ class ReplayedBody:
         self._recording = recording
         self._speed = speed
 
-    async def payloads(self) -> AsyncGenerator[bytes]:
+    async def payloads(self) -> AsyncGenerator[bytes | ShieldChecked]:
         """See `UpstreamBody.payloads`."""
         begun = asyncio.get_running_loop().time()
         for frame in self._recording.frames:
             await self._until(begun, frame.at_ms)
-            yield frame.payload
+            yield frame.checked if isinstance(frame, Verdict) else frame.payload
         await self._until(begun, self._recording.ended_ms)
-        if self._recording.ending is Ending.RESET:
+        ending = self._recording.ending
+        if isinstance(ending, TurnFailed):
+            raise UpstreamError(ending.code, ending.response, ending.status_code)
+        if ending is Ending.RESET or isinstance(ending, TurnInterrupted):
             raise UpstreamReset
 
     async def _until(self, begun: float, at_ms: float) -> None:
@@ -87,16 +97,23 @@ class ReplayedTurn:
     """A recorded session that is ready to be played."""
 
     def __init__(self, title: str, recording: Recording, speed: float) -> None:
+        header = recording.header
         self.recording: str | None = title
-        self.decoder: Decoder = DECODERS[recording.header.dialect]()
+        self.server = header.server
+        self.decoder: Decoder = DECODERS[header.dialect](resumed=header.resumed is not None)
+        self.moderation = header.moderation
+        self.moderator: Moderator | None = None
         self._recording = recording
         self._speed = speed
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[ReplayedBody]:
         """See `UpstreamTurn.open`."""
-        opening = self.decoder.opening(self._recording.first_chunk)
-        yield ReplayedBody(self._recording, opening, self._speed)
+        yield ReplayedBody(self._recording, opening_of(self._recording), self._speed)
+
+    def thread(self, _: Summary) -> Thread | None:
+        """See `UpstreamTurn.thread`: a recording knows nothing of what was asked before."""
+        return None
 
 
 class ReplayedUpstream:
@@ -107,6 +124,7 @@ class ReplayedUpstream:
     ) -> None:
         titles = sorted(recordings, key=lambda title: title != default_session)
         self._recordings = recordings
+        self._default = default_session
         self._titles = {_normalised(title): title for title in recordings}
         self._words = {title: _words(title) for title in recordings}
         self._speed = speed
@@ -119,15 +137,31 @@ class ReplayedUpstream:
             sessions=tuple(_session(title, recordings[title]) for title in titles),
         )
 
-    async def prepare(self, request: TurnRequest) -> ReplayedTurn:
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """See `Upstream.running`: nothing is needed."""
+        yield
+
+    async def catalogue(self, *, renew: bool = False) -> Catalogue | None:  # noqa: ARG002
+        """See `Upstream.catalogue`: what answers was chosen when it was recorded."""
+        return None
+
+    def prepare(self, plan: Plan) -> ReplayedTurn:
         """See `Upstream.prepare`."""
-        title = self.title_for(request.query)
+        title = self.title_for(plan.query)
         return ReplayedTurn(title, self._recordings[title], self._speed)
+
+    def resume(self, paused: PausedTurn, answers: Answers) -> ReplayedTurn:  # noqa: ARG002
+        """See `Upstream.resume`: a recorded turn keeps no thread, so it never waits."""
+        raise NotAwaiting("A recording takes no answers.")
+
+    def forget(self, thread: Thread) -> None:
+        """See `Upstream.forget`: there is nothing to delete."""
 
     def title_for(self, query: str) -> str:
         """Return the exact title, else the best match by words, else the default."""
         exact = self._titles.get(_normalised(query))
-        return exact or self._best(_words(query)) or self.info.default_session
+        return exact or self._best(_words(query)) or self._default
 
     def _best(self, asked: frozenset[str]) -> str | None:
         """Return the title that shares the rarest words; equal ones in the order of titles."""

@@ -12,7 +12,6 @@ from service.turns.drive import Driver
 from service.turns.live import LiveTurns
 from service.turns.turn import RunningTurn
 from statemachine import Emission, Interrupted, Interrupter, TurnStream
-from tests.support.applications import services_with
 from tests.support.upstreams import NEVER, Script, ScriptedUpstream, answer, opening_chunk
 
 IDS = TurnIds("request", "conversation")
@@ -20,7 +19,7 @@ IDS = TurnIds("request", "conversation")
 
 async def running_turn(script):
     """Return services and a turn that is ready to be driven."""
-    services = services_with(ScriptedUpstream(script), Settings())
+    services = services_on(ScriptedUpstream(script), Settings())
     prepared = await services.upstream.prepare(TurnRequest("Hi"))
     stream = TurnStream(prepared.decoder, conversation_id="conversation", request_id="request")
     await services.log.open(IDS)

@@ -10,7 +10,9 @@ from tests.support import agents_chunks as agents
 from tests.support.applications import TURNS, application, events, names
 from tests.support.upstreams import NEVER, Script, answer, closing, opening_chunk, says
 
-REFUSED = UpstreamError("upstream_unavailable", "The upstream is not available.", 503, "secret")
+REFUSED = UpstreamError(
+    "upstream_unavailable", "The upstream is not available.", 503, detail="secret"
+)
 BUG = ZeroDivisionError("division by a secret")
 
 

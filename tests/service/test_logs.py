@@ -65,7 +65,9 @@ async def test_nothing_is_logged_of_what_people_and_models_say(log):
 
 
 async def test_a_failure_is_a_warning_with_its_code_and_its_detail(log):
-    refused = UpstreamError("upstream_unavailable", "Not available.", 503, "connect: refused")
+    refused = UpstreamError(
+        "upstream_unavailable", "Not available.", 503, detail="connect: refused"
+    )
     async with application(Script((opening_chunk(), refused))) as app, app.turn() as turn:
         await turn.body()
 

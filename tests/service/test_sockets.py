@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from service.settings import Settings
-from tests.support.applications import QUERY, TURNS, events, names, services_with
+from tests.support.applications import QUERY, TURNS, events, names
 from tests.support.server import served, served_here
 from tests.support.upstreams import (
     NEVER,
@@ -23,7 +23,7 @@ from tests.support.upstreams import (
 
 
 def services(*scripts, **settings):
-    return services_with(ScriptedUpstream(*scripts), Settings(**settings))
+    return services_on(ScriptedUpstream(*scripts), Settings(**settings))
 
 
 async def test_the_first_frame_arrives_before_the_second_chunk():

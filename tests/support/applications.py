@@ -10,12 +10,10 @@ from typing import Any
 from starlette.applications import Starlette
 
 from service.app import create_app
-from service.ports import Upstream
 from service.settings import Settings
-from service.storage.memory_log import Bounds, MemoryLog
-from service.turns.drive import Driver
-from service.turns.live import LiveTurns
+from service.storage.memory_log import MemoryLog
 from service.turns.services import Services
+from service.wiring import services_on
 from tests.support.asgi import Exchange, ask, exchange, lifespan
 from tests.support.sse import Message, read_messages
 from tests.support.upstreams import Script, ScriptedUpstream
@@ -24,20 +22,6 @@ type Asking = AbstractAsyncContextManager[Exchange]
 
 TURNS = "/v1/streaming_query"
 QUERY = {"query": "What is a pod?"}
-
-
-def services_with(upstream: Upstream, settings: Settings) -> Services:
-    """Put the services together around any upstream."""
-    bounds = Bounds(
-        running_turns=settings.running_turns_limit,
-        turn_bytes=settings.log_turn_limit_bytes,
-        total_bytes=settings.log_limit_bytes,
-        ttl_s=settings.log_ttl_s,
-    )
-    log = MemoryLog(bounds)
-    return Services(
-        settings, log, upstream, LiveTurns(Driver(log, settings).drive, settings.interrupt_wait_s)
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +61,7 @@ class Application:
 async def application(*scripts: Script, **settings: Any) -> AsyncIterator[Application]:
     """Run an application on a scripted upstream; on leaving, nothing of it may be left."""
     upstream = ScriptedUpstream(*scripts)
-    services = services_with(upstream, Settings(**settings))
+    services = services_on(upstream, Settings(**settings))
     app = create_app(services)
     async with lifespan(app):
         yield Application(app, services, upstream)

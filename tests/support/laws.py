@@ -7,7 +7,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NoReturn
 
-from statemachine import DECODERS, Emission, NativeEncoder, TextEncoder, TurnStarted, TurnStream
+from statemachine import (
+    DECODERS,
+    Emission,
+    NativeEncoder,
+    OutputModeration,
+    TextEncoder,
+    TurnStarted,
+    TurnStream,
+)
 from statemachine.events import TurnResumed
 from statemachine.upstream import Decoder
 from tests.support.sse import SseReader
@@ -62,9 +70,15 @@ def parsed(payload: bytes) -> dict[str, object]:
     return value
 
 
-def new_stream(decoder: Decoder) -> TurnStream:
+def new_stream(decoder: Decoder, moderation: OutputModeration | None = None) -> TurnStream:
     """Open nothing yet."""
-    return TurnStream(decoder, conversation_id="conv-1", request_id="req-1", prompt="How are you?")
+    return TurnStream(
+        decoder,
+        conversation_id="conv-1",
+        request_id="req-1",
+        prompt="How are you?",
+        moderation=moderation,
+    )
 
 
 def run_chunks(decoder: Decoder, chunks: Iterable[object], *, begin: bool = True) -> Run:

@@ -18,6 +18,7 @@ from statemachine.events import (
     Interrupter,
     ReasoningDelta,
     RefusalDelta,
+    Release,
     ShieldChecked,
     StepCompleted,
     StepKind,
@@ -51,7 +52,12 @@ CALLS = (Call("c1", "get_weather", '{"city":"Prague"}'), Call("c2", "get_time", 
 
 EVENTS_BY_KIND: dict[type[TurnEvent], tuple[TurnEvent, ...]] = {
     TurnStarted: (TurnStarted(), TurnStarted("t1"), TurnStarted("t2")),
-    TurnResumed: (TurnResumed(), TurnResumed("t1", CALLS[:1]), TurnResumed(None, CALLS)),
+    TurnResumed: (
+        TurnResumed(),
+        TurnResumed("t1", CALLS[:1]),
+        TurnResumed(None, CALLS),
+        TurnResumed("t1", CALLS, (ToolCallCompleted("c1", "get_weather", CallStatus.OK, "Sunny"),)),
+    ),
     StepStarted: tuple(StepStarted(*each) for each in product(STEP_IDS, StepKind)),
     TextDelta: tuple(TextDelta(*each, "Hi") for each in product(STEP_IDS, StepKind)),
     ReasoningDelta: tuple(ReasoningDelta(*each, "Hm") for each in product(STEP_IDS, StepKind)),
@@ -66,8 +72,7 @@ EVENTS_BY_KIND: dict[type[TurnEvent], tuple[TurnEvent, ...]] = {
         for call, step_id in product(CALLS, (None, *STEP_IDS))
     ),
     ShieldChecked: tuple(
-        ShieldChecked(Touchpoint.USER_INPUT, violation, step_id)
-        for violation, step_id in product((None, "No."), (None, *STEP_IDS))
+        ShieldChecked(*each) for each in product(Touchpoint, (None, "No."), (None, *STEP_IDS))
     ),
     StepCompleted: tuple(StepCompleted(*each) for each in product(STEP_IDS, StepKind)),
     TurnAwaitingInput: (
@@ -85,14 +90,15 @@ _STEPS: tuple[tuple[str | None, StepKind | None], ...] = (
     (None, StepKind.TOOL_EXECUTION),
     *(("s1", kind) for kind in StepKind),
 )
-_PASTS = ((False, None), (False, "t1"), (True, "t1"))
+_PASTS = ((False, None, None), (False, "t1", Release.AFTER_VERDICT), (True, "t1", Release.AT_ONCE))
 
 
 def contexts(state: State) -> Iterator[Context]:
     """Give every context that two steps and two calls allow, possible in a stream or not."""
-    for (step_id, kind), calls, (worked, turn_id) in product(_STEPS, range(len(CALLS) + 1), _PASTS):
+    for (step_id, kind), calls, past in product(_STEPS, range(len(CALLS) + 1), _PASTS):
+        worked, turn_id, release = past
         held = {call.call_id: call for call in CALLS[:calls]}
-        yield Context("conv", "req", state, turn_id, step_id, kind, worked, held)
+        yield Context("conv", "req", state, turn_id, step_id, kind, worked, held, release)
 
 
 def machine_in(context: Context) -> TurnMachine:

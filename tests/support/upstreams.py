@@ -7,8 +7,17 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from service.domain import TurnRequest, UpstreamInfo
-from statemachine import DECODERS, Decoder, TurnResumed, TurnStarted
+from service.domain import Answers, Catalogue, PausedTurn, Plan, Thread, UpstreamInfo
+from service.ports import Moderator
+from statemachine import (
+    DECODERS,
+    Decoder,
+    OutputModeration,
+    ShieldChecked,
+    Summary,
+    TurnResumed,
+    TurnStarted,
+)
 from tests.support import agents_chunks as agents
 
 
@@ -42,9 +51,7 @@ def answer(*pieces: str) -> tuple[Mapping[str, object], ...]:
     return opening_chunk(), *map(says, pieces), *closing("".join(pieces))
 
 
-INFO = UpstreamInfo(
-    kind="scripted", recorded=False, notice="", speed=0, default_session="", sessions=()
-)
+INFO = UpstreamInfo(kind="scripted", recorded=False, notice="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,7 @@ class Script:
     at_close: tuple[Step, ...] = ()
     recording: str | None = None
     dialect: str = "agents"
+    threads: bool = True
 
 
 @dataclass(slots=True)
@@ -69,6 +77,9 @@ class ScriptedTurn:
     recording: str | None = field(init=False)
     decoder: Decoder = field(init=False)
     opening: TurnStarted | TurnResumed = field(default_factory=TurnStarted)
+    server: str = "scripted"
+    moderation: OutputModeration | None = None
+    moderator: Moderator | None = None
 
     def __post_init__(self) -> None:
         self.recording = self.script.recording
@@ -85,7 +96,12 @@ class ScriptedTurn:
         finally:
             self.closed.set()
 
-    async def payloads(self) -> AsyncGenerator[bytes]:
+    def thread(self, summary: Summary) -> Thread | None:
+        """See `UpstreamTurn.thread`."""
+        kept = summary.outcome in ("end", "awaiting_input")
+        return Thread("scripted", (str(id(self)),)) if kept and self.script.threads else None
+
+    async def payloads(self) -> AsyncGenerator[bytes | ShieldChecked]:
         """See `UpstreamBody.payloads`."""
         for step in self.script.body:
             if isinstance(step, bytes):
@@ -101,17 +117,42 @@ class ScriptedUpstream:
 
     def __init__(self, *scripts: Script) -> None:
         self.info = INFO
-        self.requests: list[TurnRequest] = []
+        self.plans: list[Plan] = []
+        self.resumed: list[tuple[PausedTurn, Answers]] = []
+        self.forgotten: list[Thread] = []
         self.turns: list[ScriptedTurn] = []
         self._scripts = scripts
 
-    async def prepare(self, request: TurnRequest) -> ScriptedTurn:
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """See `Upstream.running`."""
+        yield
+
+    async def catalogue(self, *, renew: bool = False) -> Catalogue | None:
+        """See `Upstream.catalogue`; what a script does on being asked, it does here."""
+        if not renew:
+            await perform(self._next().at_prepare)
+        return None
+
+    def prepare(self, plan: Plan) -> ScriptedTurn:
         """See `Upstream.prepare`."""
-        self.requests.append(request)
-        script = self._scripts[min(len(self.requests), len(self._scripts)) - 1]
-        await perform(script.at_prepare)
-        self.turns.append(ScriptedTurn(script))
+        self.plans.append(plan)
+        self.turns.append(ScriptedTurn(self._next()))
         return self.turns[-1]
+
+    def resume(self, paused: PausedTurn, answers: Answers) -> ScriptedTurn:
+        """See `Upstream.resume`."""
+        self.resumed.append((paused, answers))
+        opening = TurnResumed(paused.turn_id, paused.calls)
+        self.turns.append(ScriptedTurn(self._next(), opening=opening))
+        return self.turns[-1]
+
+    def forget(self, thread: Thread) -> None:
+        """See `Upstream.forget`."""
+        self.forgotten.append(thread)
+
+    def _next(self) -> Script:
+        return self._scripts[min(len(self.turns), len(self._scripts) - 1)]
 
 
 async def perform(steps: tuple[Step, ...]) -> None:

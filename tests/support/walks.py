@@ -142,7 +142,7 @@ class ScriptedDecoder:
 
     dialect = "scripted"
 
-    def __init__(self) -> None:
+    def __init__(self, *, resumed: bool = False) -> None:
         self.unknown: dict[str, int] = {}
 
     def decode(self, chunk: object) -> tuple[TurnEvent, ...]:

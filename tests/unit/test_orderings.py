@@ -64,6 +64,12 @@ def returns(call: Call, step_id: str | None = None) -> ToolCallCompleted:
 
 ANSWER = step("i1", INFERENCE, says("i1"))
 TOOL_STEP = step("t1", TOOL, starts(FIRST, "t1"), returns(FIRST, "t1"))
+OPEN = (*BEGUN, StepStarted("i1", INFERENCE))
+TOOL_OPEN = (*BEGUN, StepStarted("t1", TOOL), starts(FIRST, "t1"))
+SHIELD_OPEN = (*BEGUN, StepStarted("s1", SHIELD))
+CHECKED = ShieldChecked(Touchpoint.USER_INPUT, None)
+OBJECTED = ShieldChecked(Touchpoint.ASSISTANT_OUTPUT, "No.")
+ANSWERED = TurnResumed("t1", (FIRST,), (returns(FIRST),))
 LEGAL = {
     "an answer": (*BEGUN, *ANSWER, DONE),
     "a named turn": (*BEGUN, TurnStarted("t1"), TurnStarted("t1"), *ANSWER, DONE),
@@ -105,12 +111,22 @@ LEGAL = {
     "a verdict without a step": (
         *BEGUN, *ANSWER, ShieldChecked(Touchpoint.ASSISTANT_OUTPUT, "No."), DONE,
     ),
+    "a question that passes before the upstream names the turn": (
+        *BEGUN, CHECKED, TurnStarted("t1"), *ANSWER, CHECKED, DONE,
+    ),
+    "an objection to the question": (*BEGUN, OBJECTED, DONE),
+    "an objection while the model speaks": (*OPEN, OBJECTED, DONE),
+    "an objection inside a shield step": (*SHIELD_OPEN, OBJECTED, DONE),
+    "an objection inside a tool step": (*TOOL_OPEN, OBJECTED, DONE),
+    "an objection beside open calls": (
+        *BEGUN, starts(FIRST), starts(SECOND), *OPEN[1:], OBJECTED, DONE,
+    ),
+    "an objection after an objection": (*OPEN, OBJECTED, OBJECTED, DONE),
+    "an upstream that goes on after an objection": (*TOOL_OPEN, OBJECTED, *TOOL_STEP, DONE),
+    "a resumed turn whose answers are not repeated": (ANSWERED, returns(FIRST), *ANSWER, DONE),
     "an interrupt before the upstream answered": (TurnInterrupted(Interrupter.USER),),
     "the end for lack of tokens": (*BEGUN, *ANSWER, TurnCompleted("Hi", FinishReason.LENGTH)),
 }  # fmt: skip
-OPEN = (*BEGUN, StepStarted("i1", INFERENCE))
-TOOL_OPEN = (*BEGUN, StepStarted("t1", TOOL), starts(FIRST, "t1"))
-SHIELD_OPEN = (*BEGUN, StepStarted("s1", SHIELD))
 ILLEGAL = {
     "a delta without a step": (BEGUN, says("i1")),
     "a delta of another step": (OPEN, says("i2")),
@@ -122,6 +138,15 @@ ILLEGAL = {
     "a shield step without a verdict": (SHIELD_OPEN, StepCompleted("s1", SHIELD)),
     "a verdict of another step": (SHIELD_OPEN, verdict("s2")),
     "a verdict inside an inference": (OPEN, verdict("i1")),
+    "a passed verdict beside an inference": (OPEN, CHECKED),
+    "a passed verdict beside open calls": (TOOL_OPEN, CHECKED),
+    "an objection before the start": ((), OBJECTED),
+    "an objection after the end": ((*BEGUN, DONE), OBJECTED),
+    "a start after the verdict of a step": ((*BEGUN, *shield("s1")), TurnStarted("t1")),
+    "a start after an answer that passed": ((*BEGUN, *ANSWER, CHECKED), TurnStarted("t1")),
+    "a step of what was answered already": (
+        (ANSWERED, returns(FIRST)), StepCompleted("t9", TOOL),
+    ),
     "a second start after work": ((*BEGUN, *ANSWER), TurnStarted("t1")),
     "a start with another id": ((*BEGUN, TurnStarted("t1")), TurnStarted("t2")),
     "a result of a call that is not open": (BEGUN, returns(FIRST)),
@@ -173,6 +198,16 @@ def test_open_calls_are_closed_as_failed_before_an_interrupt() -> None:
         ToolResult(call.call_id, call.tool_name, CallStatus.FAILED, NO_RESULT)
         for call in (FIRST, SECOND)
     ]
+
+
+def test_open_calls_are_closed_as_failed_before_an_objection() -> None:
+    machine = walked((*BEGUN, starts(FIRST), starts(SECOND), *OPEN[1:]))
+
+    *results, shield = machine.receive(OBJECTED)
+
+    assert [each.call_id for each in results] == ["c1", "c2"]
+    assert shield.violation == "No."
+    assert (machine.context.step_kind, machine.context.calls) == (None, {})
 
 
 def test_the_start_names_the_turn_that_is_resumed() -> None:

@@ -245,6 +245,17 @@ def test_settling_says_what_was_stored_and_keeps_the_digest() -> None:
     assert parsed(end.payload)["data"]["stored"] is False
 
 
+def test_settling_says_how_long_calls_can_be_answered() -> None:
+    _, emissions = opened(agents.awaiting(agents.call("c1")))
+
+    settled = settle(emissions[-1], stored=False, available_quotas={}, answer_within_s=600)
+
+    told = parsed(settled.payload)
+    assert told["data"]["answer_within_s"] == 600
+    assert "answer_within_s" not in parsed(emissions[-1].payload)["data"]
+    assert "available_quotas" not in told
+
+
 def test_only_the_end_can_be_settled() -> None:
     _, emissions = opened()
 
@@ -268,3 +279,14 @@ def test_an_output_that_cannot_be_written_takes_no_number() -> None:
         stream._number(None)
 
     assert stream.fail("internal_error", "Oh.")[-1].number == len(emissions) + 1
+
+
+@pytest.mark.parametrize("chunks", [SPOKEN, (*SPOKEN, *CLOSED)], ids=["running", "ended"])
+def test_an_abandoned_turn_still_has_one_end_with_the_right_number(chunks) -> None:
+    stream, emissions = opened(*chunks)
+    said = [each for each in emissions if not each.terminal]
+
+    last = stream.abandon()
+
+    assert (last.number, parsed(last.payload)["data"]["code"]) == (len(said) + 1, "internal_error")
+    assert last.seal.digest == digest_of(each.payload for each in said)

@@ -19,19 +19,31 @@ class Controls(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     tokens: int | None = Field(default=None, description="Say this many tokens of filler instead.")
-    reasoning: int | None = Field(default=None, description="Think this many tokens of filler first.")
+    reasoning: int | None = Field(
+        default=None, description="Think this many tokens of filler first."
+    )
     pause_ms: float | None = Field(default=None, description="Pause between tokens.")
     stall_s: float = Field(default=0, description="Pause once, before the first token.")
     stall_at: int = Field(default=0, description="Pause once, before this token.")
-    status: int | None = Field(default=None, description="Answer with this HTTP status and an error.")
+    status: int | None = Field(
+        default=None, description="Answer with this HTTP status and an error."
+    )
     fail_at: int | None = Field(default=None, description="Send an error after this many tokens.")
-    cut_at: int | None = Field(default=None, description="Drop the connection after this many tokens.")
-    finish: str | None = Field(default=None, description="Finish reason: stop, length, content_filter.")
+    cut_at: int | None = Field(
+        default=None, description="Drop the connection after this many tokens."
+    )
+    finish: str | None = Field(
+        default=None, description="Finish reason: stop, length, content_filter."
+    )
     call: str | None = Field(default=None, description="Call this tool first, offered or not.")
     arguments: str = Field(default="{}", description="Its arguments, sent as they are.")
     unsafe_at: int | None = Field(default=None, description="Say what shield `guard` stops, there.")
-    unsafe: str | None = Field(default=None, description="Shield `guard` finds this category in the text.")
-    round: int | None = Field(default=None, description="Stall, status, fail and cut in this round only.")
+    unsafe: str | None = Field(
+        default=None, description="Shield `guard` finds this category in the text."
+    )
+    round: int | None = Field(
+        default=None, description="Stall, status, fail and cut in this round only."
+    )
 
     def with_others(self, others: Mapping[str, object]) -> "Controls":
         """Return these controls, changed by others that were given."""

@@ -9,10 +9,13 @@ import socket
 import sys
 
 import uvicorn
-from mcp.server.fastmcp import (  # type: ignore[import-not-found]  # Not in our environment.
-    Context,
-    FastMCP,
-)
+
+# Our own environment has neither, so mypy sees neither; a server has one of the two.
+try:
+    from mcp.server.mcpserver import Context, MCPServer  # type: ignore[import-not-found]  # mcp 2
+except ModuleNotFoundError:
+    from mcp.server.fastmcp import Context  # type: ignore[import-not-found]  # mcp 1
+    from mcp.server.fastmcp import FastMCP as MCPServer
 
 PODS = {
     "shop": (
@@ -91,7 +94,7 @@ TOOLS = (
 def main() -> None:
     """Serve on the port that is given, or a free one, until a signal comes."""
     listener = socket.create_server(("127.0.0.1", int(sys.argv[1]) if sys.argv[1:] else 0))
-    server = FastMCP("cluster", host="127.0.0.1", log_level="WARNING")
+    server = MCPServer("cluster", log_level="WARNING")
     for tool in TOOLS:
         server.add_tool(tool)
     config = uvicorn.Config(server.streamable_http_app(), log_level="warning")

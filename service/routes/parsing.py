@@ -1,0 +1,67 @@
+"""Reading request bodies: within bounds, parsed once, refused with a clear error."""
+
+from typing import Any
+
+import anyio
+import msgspec
+from pydantic import BaseModel, ValidationError
+from starlette.requests import ClientDisconnect, Request
+
+from service.errors import BodyTooLarge, BodyTooSlow, RequestInvalid, RequestNotJson
+from service.settings import Settings
+
+_ERRORS_SHOWN = 5
+_NAME_SHOWN = 100
+
+
+def parse[Body: BaseModel](model: type[Body], value: object) -> Body:
+    """Return the checked body.
+
+    Raises:
+        RequestInvalid: names every field that is wrong, never its value.
+    """
+    if not isinstance(value, dict):
+        raise RequestInvalid("body: must be a JSON object")
+    try:
+        return model.model_validate(value)
+    except ValidationError as invalid:
+        raise RequestInvalid(_problems(invalid)) from None
+
+
+async def read_json(request: Request, settings: Settings) -> object:
+    """Return the JSON value of a request body.
+
+    Raises:
+        RequestNotJson, BodyTooLarge, BodyTooSlow: what is wrong with it.
+    """
+    try:
+        with anyio.fail_after(settings.body_timeout_s):
+            data = await _read(request, settings.body_limit_bytes)
+    except TimeoutError:
+        raise BodyTooSlow(f"It must come within {settings.body_timeout_s:g} s.") from None
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise RequestNotJson("The body cannot be parsed as JSON.") from None
+
+
+async def _read(request: Request, limit_bytes: int) -> bytes:
+    data = bytearray()
+    try:
+        async for part in request.stream():
+            data += part
+            if len(data) > limit_bytes:
+                raise BodyTooLarge(f"It may have at most {limit_bytes} bytes.")
+    except ClientDisconnect:
+        raise RequestNotJson("The body did not come to its end.") from None
+    return bytes(data)
+
+
+def _problems(invalid: ValidationError) -> str:
+    errors: list[Any] = invalid.errors(include_url=False, include_input=False)
+    lines = [
+        f"{'.'.join(str(name)[:_NAME_SHOWN] for name in error['loc']) or 'body'}: {error['msg']}"
+        for error in errors[:_ERRORS_SHOWN]
+    ]
+    more = len(errors) - len(lines)
+    return "; ".join([*lines, f"and {more} more"] if more > 0 else lines)

@@ -1,0 +1,58 @@
+"""Conversations in the memory of one process: bounded, and gone with it."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import replace
+
+from service.domain import Conversation, Model, PastTurn, Thread
+from service.errors import ConversationUnknown
+
+
+class MemoryConversations:
+    """See `Conversations`; of too many, the longest unused go."""
+
+    def __init__(self, conversations_limit: int, turns_limit: int) -> None:
+        self._limit = conversations_limit
+        self._turns_limit = turns_limit
+        self._kept: OrderedDict[str, Conversation] = OrderedDict()
+
+    async def find(self, conversation_id: str) -> Conversation:
+        """See `Conversations.find`."""
+        found = self._kept.get(conversation_id)
+        if found is None:
+            raise ConversationUnknown("It was never begun here, or it is no longer kept.")
+        return found
+
+    async def take_thread(self, conversation_id: str) -> None:
+        """See `Conversations.take_thread`."""
+        if conversation_id in self._kept:
+            self._keep(replace(self._kept[conversation_id], thread=None))
+
+    async def save(
+        self,
+        conversation_id: str,
+        turn: PastTurn | None,
+        model: Model | None,
+        thread: Thread | None,
+    ) -> Sequence[Thread]:
+        """See `Conversations.save`."""
+        before = self._kept.get(conversation_id) or Conversation(conversation_id)
+        turns = before.turns if turn is None else self._with(before.turns, turn)
+        self._keep(Conversation(conversation_id, turns, model or before.model, thread))
+        # Two turns at the same time may both give a thread back; the later one is kept.
+        unneeded = [before.thread] if before.thread != thread else []
+        while len(self._kept) > self._limit:
+            unneeded.append(self._kept.popitem(last=False)[1].thread)
+        return [each for each in unneeded if each is not None]
+
+    async def close(self) -> Sequence[Thread]:
+        """See `Conversations.close`."""
+        return [each.thread for each in self._kept.values() if each.thread is not None]
+
+    def _keep(self, conversation: Conversation) -> None:
+        self._kept[conversation.conversation_id] = conversation
+        self._kept.move_to_end(conversation.conversation_id)
+
+    def _with(self, turns: tuple[PastTurn, ...], turn: PastTurn) -> tuple[PastTurn, ...]:
+        others = tuple(each for each in turns if each.key != turn.key)
+        return (*others, turn)[-self._turns_limit :]

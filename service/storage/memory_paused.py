@@ -1,0 +1,80 @@
+"""Turns that wait for answers of their clients, in the memory of one process."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from service.domain import Answers, PausedTurn, Thread
+from service.errors import AnswersDiffer, AnswerTooLate, NotAwaiting
+
+_KEPT_S = 3_600.0
+"""How long one that is over can still be told from one that never was."""
+
+
+@dataclass(slots=True)
+class _Entry:
+    paused: PausedTurn
+    expires_at: float
+    answers: Answers | None = None
+    answered_by: str | None = None
+
+
+class MemoryPausedTurns:
+    """See `PausedTurns`; of too many, the oldest go."""
+
+    def __init__(
+        self, wait_s: float, limit: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._wait_s = wait_s
+        self._limit = limit
+        self._clock = clock
+        self._kept: OrderedDict[str, _Entry] = OrderedDict()
+
+    async def pause(self, request_id: str, paused: PausedTurn) -> Sequence[Thread]:
+        """See `PausedTurns.pause`."""
+        now = self._clock()
+        self._kept[request_id] = _Entry(paused, now + self._wait_s)
+        return self._sweep(now)
+
+    async def find(self, request_id: str) -> PausedTurn:
+        """See `PausedTurns.find`."""
+        return self._entry(request_id).paused
+
+    async def claim(self, request_id: str, answers: Answers, by: str) -> str:
+        """See `PausedTurns.claim`."""
+        entry = self._entry(request_id)
+        if entry.answered_by is None:
+            entry.answers, entry.answered_by = answers, by
+        elif entry.answers != answers:
+            raise AnswersDiffer("Other answers came first; the turn goes on with those.")
+        return entry.answered_by
+
+    async def release(self, request_id: str) -> None:
+        """See `PausedTurns.release`."""
+        entry = self._kept.get(request_id)
+        if entry is not None:
+            entry.answers = entry.answered_by = None
+
+    async def close(self) -> Sequence[Thread]:
+        """See `PausedTurns.close`."""
+        return [each.paused.thread for each in self._kept.values() if each.answered_by is None]
+
+    def _entry(self, request_id: str) -> _Entry:
+        entry = self._kept.get(request_id)
+        if entry is None:
+            raise NotAwaiting("It did not end in awaiting_input, or it is no longer kept.")
+        if entry.answered_by is None and entry.expires_at <= self._clock():
+            raise AnswerTooLate(f"Answers were taken for {self._wait_s:g} s.")
+        return entry
+
+    def _sweep(self, now: float) -> list[Thread]:
+        """Drop what is long over, and what is too much; return what upstreams may delete."""
+        gone: list[Thread] = []
+        for request_id, entry in list(self._kept.items()):
+            if len(self._kept) <= self._limit and entry.expires_at + _KEPT_S > now:
+                break
+            del self._kept[request_id]
+            if entry.answered_by is None:
+                gone.append(entry.paused.thread)
+        return gone

@@ -1,0 +1,150 @@
+"""A directory of recordings: one file per turn, written line by line, bounded in size and age.
+
+Every line is written to the file at once and whole, so that a crash loses at most the one being
+written. Nothing that goes wrong with the disk ever touches a turn: the log says so, and the
+recording ends there.
+"""
+
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from service.errors import SettingsInvalid
+from service.settings.groups import RecordingSettings
+from statemachine import (
+    EndedBy,
+    Frame,
+    Header,
+    ShieldChecked,
+    Verdict,
+    write_ending,
+    write_frame,
+    write_header,
+)
+
+logger = structlog.get_logger()
+
+SUFFIX = ".jsonl"
+_SWEEP_EVERY_S = 60.0
+_OWNER_ONLY = 0o600
+
+
+class NoRecorder:
+    """Records nothing; see `Recorder`."""
+
+    def begin(self, header: Header) -> None:
+        """See `Recorder.begin`."""
+
+
+@dataclass(slots=True, eq=False)
+class FileTape:
+    """One recording while it is made; see `Tape`."""
+
+    path: Path
+    limit_bytes: int
+    _file: int | None
+    _begun: float = field(default_factory=time.monotonic)
+    _size_bytes: int = 0
+
+    def frame(self, payload: bytes) -> None:
+        """See `Tape.frame`."""
+        if self._file is not None:
+            self._write(write_frame(Frame(self._at_ms(), payload)))
+
+    def verdict(self, checked: ShieldChecked) -> None:
+        """See `Tape.verdict`."""
+        if self._file is not None:
+            self._write(write_frame(Verdict(self._at_ms(), checked)))
+
+    def end(self, ending: EndedBy) -> None:
+        """See `Tape.end`."""
+        if self._file is not None:
+            self._write(write_ending(ending, self._at_ms()))
+        self._close()
+
+    def _at_ms(self) -> float:
+        return round((time.monotonic() - self._begun) * 1_000, 1)
+
+    def _write(self, line: bytes) -> None:
+        """Write one line; the first that fails or is too much is the last."""
+        if self._file is None:
+            return
+        self._size_bytes += len(line)
+        if self._size_bytes > self.limit_bytes:
+            logger.warning("recording.cut", path=str(self.path), limit_bytes=self.limit_bytes)
+            self._close()
+            return
+        try:
+            os.write(self._file, line)
+        except OSError as failed:
+            logger.warning("recording.failed", path=str(self.path), error=repr(failed))
+            self._close()
+
+    def _close(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            os.close(file)
+
+
+@dataclass(slots=True, eq=False)
+class FileRecorder:
+    """Records every turn into a directory; see `Recorder`."""
+
+    directory: Path
+    settings: RecordingSettings
+    _swept_at: float = -_SWEEP_EVERY_S
+
+    def begin(self, header: Header) -> FileTape | None:
+        """See `Recorder.begin`."""
+        self._sweep_now_and_then()
+        stamp = header.recorded_at.replace(":", "").replace("-", "")
+        path = self.directory / f"{stamp}-{header.request_id}{SUFFIX}"
+        try:
+            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, _OWNER_ONLY)
+        except OSError as failed:
+            logger.warning("recording.failed", path=str(path), error=repr(failed))
+            return None
+        tape = FileTape(path, self.settings.turn_limit_bytes, file)
+        tape._write(write_header(header))  # noqa: SLF001 # the same noun, opened here
+        return tape
+
+    def _sweep_now_and_then(self) -> None:
+        now = time.monotonic()
+        if now - self._swept_at >= _SWEEP_EVERY_S:
+            self._swept_at = now
+            sweep(self.directory, self.settings)
+
+
+def open_recorder(settings: RecordingSettings) -> FileRecorder | NoRecorder:
+    """Return what records turns.
+
+    Raises:
+        SettingsInvalid: the directory cannot be written.
+    """
+    directory = settings.directory
+    if directory is None:
+        return NoRecorder()
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as failed:
+        raise SettingsInvalid(f"Recordings cannot go to {directory}: {failed.strerror}") from failed
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise SettingsInvalid(f"Recordings cannot go to {directory}: it is not writable")
+    return FileRecorder(directory, settings)
+
+
+def sweep(directory: Path, settings: RecordingSettings) -> None:
+    """Delete recordings that are too old, and the oldest of those that are too much."""
+    oldest = time.time() - settings.age_limit_s
+    total_bytes = 0
+    try:
+        found = [(path.stat(), path) for path in directory.glob(f"*{SUFFIX}")]
+        for stat, path in sorted(found, key=lambda each: each[0].st_mtime, reverse=True):
+            total_bytes += stat.st_size
+            if stat.st_mtime < oldest or total_bytes > settings.size_limit_bytes:
+                path.unlink(missing_ok=True)
+    except OSError as failed:
+        logger.warning("recording.failed", path=str(directory), error=repr(failed))

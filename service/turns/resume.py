@@ -1,0 +1,83 @@
+"""Answers of a client: the same turn goes on, in a new stream."""
+
+import uuid
+from collections.abc import Iterable
+
+import anyio
+
+from service.domain import Answers, Approval, PausedTurn, ToolAnswer, TurnIds
+from service.errors import RequestInvalid
+from service.turns.services import Services
+from service.turns.turn import RunningTurn
+from statemachine import TurnStream
+
+
+async def resume_turn(services: Services, request_id: str, answers: Answers) -> RunningTurn | str:
+    """Let a paused turn go on, or return the id of the stream in which it has gone on already.
+
+    Raises:
+        TurnUnknown: there is no such turn.
+        NotAwaiting, AnswerTooLate, AnswersDiffer: it does not wait for these answers.
+        RequestInvalid: the answers are not those of its calls.
+        UpstreamError, TooManyTurns, Stopping: see `start_turn`.
+    """
+    services.live.admit()
+    started_at = anyio.current_time()
+    waiting = (await services.log.reader(request_id, 0)).ids
+    paused = await services.paused.find(request_id)
+    answers = checked(paused, answers)
+    await services.upstream.catalogue()
+    ids = TurnIds(str(uuid.uuid4()), waiting.conversation_id)
+    first = await services.paused.claim(request_id, answers, ids.request_id)
+    if first != ids.request_id:
+        return first
+    try:
+        turn = _prepare(services, paused, answers, ids, started_at)
+        turn.resumes = request_id
+        await services.log.open(ids)
+        services.live.launch(turn)
+    except BaseException:
+        await services.paused.release(request_id)
+        raise
+    return turn
+
+
+def checked(paused: PausedTurn, answers: Answers) -> Answers:
+    """Return the answers in the order of the calls, one for each.
+
+    Raises:
+        RequestInvalid: an answer is missing, of the wrong kind, given twice, or to no call.
+    """
+    given = {each.call_id: each for each in answers}
+    if len(given) < len(answers):
+        raise RequestInvalid("answers: a call is answered twice")
+    owed = {call.call_id for call in paused.calls}
+    if given.keys() != owed:
+        named = _names("unknown", given.keys() - owed) + _names("missing", owed - given.keys())
+        raise RequestInvalid(f"answers: {'; '.join(named)}")
+    wanted = Approval if paused.approvals else ToolAnswer
+    if not all(isinstance(each, wanted) for each in answers):
+        what = "approvals" if paused.approvals else "tool_results"
+        raise RequestInvalid(f"answers: the calls of this turn are answered by {what}")
+    return tuple(given[call.call_id] for call in paused.calls)
+
+
+def _names(what: str, call_ids: Iterable[str]) -> list[str]:
+    listed = ", ".join(sorted(call_ids))
+    return [f"{what} call_id {listed[:500]}"] if listed else []
+
+
+def _prepare(
+    services: Services, paused: PausedTurn, answers: Answers, ids: TurnIds, started_at: float
+) -> RunningTurn:
+    upstream = services.upstream.resume(paused, answers)
+    stream = TurnStream(
+        upstream.decoder,
+        conversation_id=ids.conversation_id,
+        request_id=ids.request_id,
+        prompt=paused.plan.query,
+        moderation=upstream.moderation,
+    )
+    turn = RunningTurn(ids, upstream, stream, started_at, paused.plan, key=paused.key)
+    turn.came_from = paused.thread
+    return turn

@@ -1,0 +1,64 @@
+"""What is kept of a turn when it has ended, before its terminal emission is said."""
+
+from dataclasses import dataclass
+
+from service.domain import PastTurn, PausedTurn, Thread
+from service.ports import Conversations, PausedTurns, Upstream
+from service.turns.turn import RunningTurn
+from statemachine import AwaitingInput, FinishReason, InputReason, Summary
+
+
+@dataclass(frozen=True, slots=True)
+class Settler:
+    """Keeps what later turns need. `answer_timeout_s` is how long answers are waited for."""
+
+    conversations: Conversations
+    paused: PausedTurns
+    upstream: Upstream
+    answer_timeout_s: float
+
+    async def settle(self, turn: RunningTurn) -> int | None:
+        """Keep a turn that has ended; returns for how many seconds its calls can be answered."""
+        summary = turn.stream.summary
+        if turn.resumes is not None and not turn.accepted:
+            await self.paused.release(turn.resumes)
+            return None
+        thread = turn.upstream.thread(summary) if turn.accepted else turn.came_from
+        waits = turn.accepted and thread is not None and _owes(summary)
+        if waits and thread is not None:
+            await self._pause(turn, thread, summary)
+        unneeded = await self.conversations.save(
+            turn.ids.conversation_id,
+            past_turn(turn),
+            turn.plan.model,
+            None if waits else thread,
+        )
+        for each in {*unneeded, turn.came_from} - {None, thread}:
+            if each is not None:
+                self.upstream.forget(each)
+        return round(self.answer_timeout_s) if waits else None
+
+    async def _pause(self, turn: RunningTurn, thread: Thread, summary: Summary) -> None:
+        awaiting = summary.awaiting
+        if awaiting is None:
+            return
+        approvals = awaiting.reason is InputReason.APPROVAL
+        paused = PausedTurn(
+            turn.key, turn.plan, thread, awaiting.turn_id, awaiting.calls, approvals
+        )
+        for each in await self.paused.pause(turn.ids.request_id, paused):
+            self.upstream.forget(each)
+
+
+def past_turn(turn: RunningTurn) -> PastTurn | None:
+    """Return what a history says of a turn; what a shield has refused is not in it."""
+    summary = turn.stream.summary
+    if not turn.accepted or summary.finish_reason is FinishReason.SHIELD:
+        return None
+    return PastTurn(turn.key, turn.plan.query, summary.answer)
+
+
+def _owes(summary: Summary) -> bool:
+    """Tell whether the client can answer: at its iteration limit a server waits for nothing."""
+    awaiting: AwaitingInput | None = summary.awaiting
+    return awaiting is not None and awaiting.reason is not InputReason.MAX_ITERATIONS

@@ -1,0 +1,191 @@
+"""Requests to Llama Stack through its client, and what their failures mean.
+
+Differences from the ordinary use of `llama-stack-client`, each with its reason:
+
+1. The version header is taken off: servers of another version would answer 426.
+2. Bodies are plain mappings and answers plain JSON: typed chunks cost some hundred microseconds
+   each, turn unknown kinds into wrong ones, and know the fields of one server version only.
+3. Only requests that are safe to repeat are repeated; the client would repeat every one.
+"""
+
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import httpx
+
+from service.errors import UpstreamReset
+from service.settings.groups import UpstreamSettings
+from service.upstream.faults import fault, reading, translated
+from statemachine import FrameReader, FrameTooLarge
+
+if TYPE_CHECKING:
+    from llama_stack_client import AsyncLlamaStackClient
+
+type Body = Mapping[str, object]
+type Headers = Mapping[str, str]
+
+_EVENT_STREAM = "text/event-stream"
+_KEEPALIVE_S = 3.0
+"""Servers close idle connections after 5 s (uvicorn's default): a request on one that closes at
+that moment would fail, so ours are closed first."""
+
+_IDLE_CONNECTIONS = 100
+_CLOSE_WAIT_S = 1.0
+"""How long a connection may take to close; what waits for it is only our own end."""
+
+
+@dataclass(slots=True, eq=False)
+class Connection:
+    """The one connection pool of the process to its upstream."""
+
+    settings: UpstreamSettings
+    _client: "AsyncLlamaStackClient | None" = None
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Open the pool; importing the client takes a second, so it is done beside the loop."""
+        client = await anyio.to_thread.run_sync(self._make)
+        async with client:
+            self._client = client
+            try:
+                yield
+            finally:
+                self._client = None
+
+    async def get(self, path: str) -> Any:  # noqa: ANN401 # JSON of somebody else
+        """Return the JSON of an answer; the request is repeated when it fails.
+
+        Raises:
+            UpstreamError: there is no answer, or it is an error.
+        """
+        return await self._request("GET", path, retries=self.settings.retries_limit)
+
+    async def post(self, path: str, body: Body, *, repeatable: bool = False) -> Any:  # noqa: ANN401
+        """Send JSON and return the JSON of the answer; see `get`."""
+        retries = self.settings.retries_limit if repeatable else 0
+        return await self._request("POST", path, body, retries=retries)
+
+    async def delete(self, path: str) -> None:
+        """Delete something; see `get`."""
+        await self._request("DELETE", path, retries=self.settings.retries_limit)
+
+    @asynccontextmanager
+    async def stream(
+        self, path: str, body: Body, headers: Headers | None = None
+    ) -> AsyncIterator[AsyncGenerator[bytes]]:
+        """Send JSON once and yield the `data:` payloads of the event stream that answers.
+
+        Leaving the context closes the connection: that is how a server learns to stop.
+
+        Raises:
+            UpstreamError: there is no answer, or it is none of events.
+        """
+        raw = {"X-Stainless-Raw-Response": "stream", "Accept": _EVENT_STREAM, **(headers or {})}
+        timeout = self._timeout(read_s=None)
+        response: httpx.Response | None = None
+        try:
+            with translated():
+                answer: Any = await self._live().post(
+                    path, body=body, cast_to=object, options=_options(raw, 0, timeout)
+                )
+            response = answer.http_response
+            _check_content_type(response)
+            async with aclosing(_payloads(response)) as payloads:
+                yield payloads
+        finally:
+            if response is not None:
+                with anyio.move_on_after(_CLOSE_WAIT_S, shield=True):
+                    await response.aclose()
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        body: Body | None = None,
+        *,
+        retries: int,
+    ) -> Any:  # noqa: ANN401 # as above
+        """Send a request and wait for its answer, within the time for it and its repetitions."""
+        options = _options({}, retries, self._timeout(self.settings.request_timeout_s))
+        client = self._live()
+        try:
+            with translated(), anyio.fail_after(self.settings.request_timeout_s):
+                match method:
+                    case "GET":
+                        return await client.get(path, cast_to=object, options=options)
+                    case "DELETE":
+                        return await client.delete(path, cast_to=object, options=options)
+                    case _:
+                        return await client.post(path, body=body, cast_to=object, options=options)
+        except TimeoutError:
+            raise fault("upstream_timeout", f"{method} {path}") from None
+
+    def _live(self) -> "AsyncLlamaStackClient":
+        if self._client is None:
+            raise fault("upstream_closed", "The connections are closed.")
+        return self._client
+
+    def _make(self) -> "AsyncLlamaStackClient":
+        from llama_stack_client import AsyncLlamaStackClient
+
+        settings = self.settings
+        key = settings.api_key.get_secret_value() if settings.api_key else None
+        limits = httpx.Limits(
+            max_connections=settings.connections_limit,
+            max_keepalive_connections=_IDLE_CONNECTIONS,
+            keepalive_expiry=_KEEPALIVE_S,
+        )
+        client = AsyncLlamaStackClient(
+            base_url=str(settings.url),
+            api_key=key,
+            http_client=httpx.AsyncClient(limits=limits, verify=_tls(settings), trust_env=False),
+        )
+        client._custom_headers = {}  # noqa: SLF001 # the constructor adds the version to any others
+        return client
+
+    def _timeout(self, read_s: float | None) -> httpx.Timeout:
+        """Silence of a stream is judged by who drives the turn, so it has no read timeout."""
+        waits = self.settings.request_timeout_s
+        connect = self.settings.connect_timeout_s
+        return httpx.Timeout(connect=connect, read=read_s, write=waits, pool=connect)
+
+
+def _options(headers: Headers, retries: int, timeout: httpx.Timeout) -> Any:  # noqa: ANN401
+    """Return request options as the client library takes them."""
+    return {"headers": dict(headers), "max_retries": retries, "timeout": timeout}
+
+
+def _tls(settings: UpstreamSettings) -> ssl.SSLContext:
+    """Return whom to trust, and who we are."""
+    context = ssl.create_default_context(cafile=settings.ca_file)
+    if settings.certificate_file:
+        context.load_cert_chain(settings.certificate_file)
+    if not settings.verify_tls:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _check_content_type(response: httpx.Response) -> None:
+    content_type = response.headers.get("content-type", "")
+    if not content_type.startswith(_EVENT_STREAM):
+        raise fault("upstream_not_a_stream", f"content type {content_type[:100]!r}")
+
+
+async def _payloads(response: httpx.Response) -> AsyncGenerator[bytes]:
+    """Yield payloads; a body that ends inside a frame was cut."""
+    reader = FrameReader()
+    with reading():
+        async for data in response.aiter_bytes():
+            try:
+                payloads = reader.feed(data)
+            except FrameTooLarge as refused:
+                raise fault(refused.code, str(refused)) from refused
+            for payload in payloads:
+                yield payload
+    if reader.partial:
+        raise UpstreamReset

@@ -1,0 +1,75 @@
+"""Deleting what we have created on a server: beside the turns, and before the process ends."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+import structlog
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from service.domain import Thread
+from service.errors import UpstreamError
+from service.upstream.connection import Connection
+from service.upstream.responses import DIALECT as RESPONSES
+from service.upstream.responses import PATH
+from service.upstream.sessions import Sessions
+
+logger = structlog.get_logger()
+
+_WAITING_LIMIT = 1_000
+"""Threads that wait to be deleted; those beyond are left to the server, and the log says so."""
+
+_LAST_WAIT_S = 5.0
+"""How long a stopping process deletes what is left."""
+
+
+@dataclass(slots=True, eq=False)
+class Deletion:
+    """Deletes threads one after another."""
+
+    connection: Connection
+    sessions: Sessions
+    _waiting: MemoryObjectSendStream[Thread] = field(init=False)
+    _taken: MemoryObjectReceiveStream[Thread] = field(init=False)
+
+    def __post_init__(self) -> None:
+        streams = anyio.create_memory_object_stream[Thread](_WAITING_LIMIT)
+        self._waiting, self._taken = streams
+
+    def forget(self, thread: Thread) -> None:
+        """See `Upstream.forget`."""
+        try:
+            self._waiting.send_nowait(thread)
+        except (anyio.WouldBlock, anyio.ClosedResourceError, anyio.BrokenResourceError):
+            logger.warning("thread.leaked", dialect=thread.dialect, ids=thread.ids)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Delete until the context is left, and then what is left, for a while."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._run)
+            try:
+                yield
+            finally:
+                self._waiting.close()
+                tasks.cancel_scope.deadline = anyio.current_time() + _LAST_WAIT_S
+
+    async def _run(self) -> None:
+        with self._taken:
+            async for thread in self._taken:
+                await self._delete(thread)
+        try:
+            await self.sessions.delete_all()
+        except UpstreamError as refused:
+            logger.warning("thread.leaked", code=refused.code, detail=refused.detail)
+
+    async def _delete(self, thread: Thread) -> None:
+        try:
+            if thread.dialect == RESPONSES:
+                await self.connection.delete(f"{PATH}/{thread.ids[0]}")
+            else:
+                await self.sessions.delete(thread)
+        except UpstreamError as refused:
+            # Most likely the server has lost it by itself: a restart, or its own cleaning.
+            logger.debug("thread.not_deleted", code=refused.code, detail=refused.detail)

@@ -1,0 +1,94 @@
+"""What can go wrong with a request to the upstream, as errors of ours. One function does it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+
+from service.errors import UpstreamError, UpstreamReset
+from statemachine import upstream_failure
+
+_FAULTS: dict[str, tuple[int, str]] = {
+    "upstream_unreachable": (503, "The upstream cannot be reached."),
+    "upstream_connect_timeout": (504, "The upstream does not accept connections."),
+    "upstream_timeout": (504, "The upstream took too long."),
+    "upstream_busy": (503, "All connections to the upstream are in use."),
+    "upstream_closed": (503, "The service is stopping."),
+    "upstream_reset": (502, "The connection to the upstream was lost."),
+    "upstream_not_json": (502, "The upstream's answer is not JSON."),
+    "upstream_not_a_stream": (502, "The upstream did not answer with a stream of events."),
+    "upstream_unexpected": (502, "The upstream's answer is not what it should be."),
+    "tool_group_taken": (502, "The upstream has another MCP server under that name."),
+    "upstream_frame_too_large": (502, "The upstream sent a frame that is too large."),
+}
+"""Status and sentence by code; what an answered error means is in the protocol."""
+
+_TRANSPORT: tuple[tuple[type[Exception], str], ...] = (
+    (httpx.ConnectTimeout, "upstream_connect_timeout"),
+    (httpx.PoolTimeout, "upstream_busy"),
+    (httpx.TimeoutException, "upstream_timeout"),
+    (httpx.ConnectError, "upstream_unreachable"),
+    (httpx.UnsupportedProtocol, "upstream_unreachable"),
+    (httpx.TransportError, "upstream_reset"),
+    (httpx.DecodingError, "upstream_reset"),
+)
+"""Codes by what the transport raised, the narrow ones first."""
+
+
+def fault(code: str, detail: str) -> UpstreamError:
+    """Return the error of a code; `detail` is for the log."""
+    status_code, response = _FAULTS[code]
+    return UpstreamError(code, response, status_code, detail=detail)
+
+
+def answered(status_code: int, body: object) -> UpstreamError:
+    """Return the error that an upstream answered with."""
+    failed = upstream_failure({"message": _message(body), "status": status_code})
+    return UpstreamError(
+        failed.code,
+        failed.response,
+        failed.status_code,
+        cause=failed.cause,
+        detail=failed.detail,
+    )
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise what the client library raises as errors of ours."""
+    # Only who has a client gets here, so this import costs nothing.
+    from llama_stack_client import APIConnectionError, APIError, APIStatusError
+
+    try:
+        yield
+    except APIStatusError as refused:
+        raise answered(refused.status_code, refused.body) from refused
+    except APIConnectionError as lost:
+        raise _transport_fault(lost.__cause__ or lost) from lost
+    except (APIError, ValueError) as odd:
+        raise fault("upstream_not_json", repr(odd)) from odd
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Raise what a lost or faulty body raises as errors of ours."""
+    try:
+        yield
+    except httpx.TransportError as lost:
+        raise UpstreamReset from lost
+    except (httpx.DecodingError, httpx.StreamError) as odd:
+        raise UpstreamReset from odd
+
+
+def _transport_fault(raised: BaseException) -> UpstreamError:
+    codes = (code for kind, code in _TRANSPORT if isinstance(raised, kind))
+    return fault(next(codes, "upstream_unreachable"), repr(raised))
+
+
+def _message(body: object) -> str:
+    """Return the sentence in an error body, whatever the server's version made of it."""
+    while isinstance(body, dict) and body:
+        body = next((body[name] for name in ("error", "detail", "message") if name in body), None)
+    if isinstance(body, list):
+        return "; ".join(filter(None, map(_message, body)))
+    return body if isinstance(body, str) else ""

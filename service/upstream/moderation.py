@@ -1,0 +1,89 @@
+"""Shields of a server beside its stream: a question before the turn, an answer at checkpoints."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import msgspec
+
+from service.errors import UpstreamError
+from service.upstream.connection import Connection
+from statemachine import ShieldChecked, Touchpoint
+
+_REFUSED = "The request was refused by a safety shield."
+
+type Messages = list[dict[str, str]]
+
+
+@dataclass(slots=True, eq=False)
+class ShieldModerator:
+    """Asks the shields of one turn; see `Moderator`.
+
+    `asked` is the question that an answer is judged together with. A server judges the last of
+    the messages, and would drop the first of two by a user.
+    """
+
+    connection: Connection
+    input_shields: Sequence[str]
+    output_shields: Sequence[str]
+    asked: str
+    timeout_s: float
+    question: str | None = None
+
+    async def judge(self, touchpoint: Touchpoint, text: str) -> ShieldChecked:
+        """Ask all shields at once; the first in their order that objects has the word."""
+        answers = touchpoint is Touchpoint.ASSISTANT_OUTPUT
+        shields = self.output_shields if answers else self.input_shields
+        messages = _exchange(self.asked, text) if answers else [_user(text)]
+        violations: dict[str, Any] = {}
+
+        async def ask(shield: str) -> None:
+            violations[shield] = await self._violation(shield, messages)
+
+        async with anyio.create_task_group() as tasks:
+            for shield in shields:
+                tasks.start_soon(ask, shield)
+        failed = next((each for each in violations.values() if isinstance(each, Exception)), None)
+        if failed is not None:
+            raise failed
+        objections = (violations[shield] for shield in shields if violations[shield])
+        return _checked(touchpoint, next(objections, None))
+
+    async def _violation(self, shield: str, messages: Messages) -> object:
+        """Return what a shield objects to, or why it could not be asked."""
+        body = {"shield_id": shield, "messages": messages, "params": {}}
+        try:
+            with anyio.fail_after(self.timeout_s):
+                answer = await self.connection.post("/v1/safety/run-shield", body, repeatable=True)
+        except (UpstreamError, TimeoutError) as refused:
+            detail = getattr(refused, "detail", None) or repr(refused)
+            return UpstreamError(
+                "moderation_failed",
+                "The shields could not be asked.",
+                getattr(refused, "status_code", 504),
+                detail=f"{shield}: {detail}",
+            )
+        return answer.get("violation")
+
+
+def _checked(touchpoint: Touchpoint, violation: Any) -> ShieldChecked:  # noqa: ANN401 # JSON
+    if violation is None:
+        return ShieldChecked(touchpoint, None)
+    metadata = violation.get("metadata")
+    return ShieldChecked(
+        touchpoint,
+        violation.get("user_message") or _REFUSED,
+        violation_level=violation.get("violation_level"),
+        metadata=msgspec.json.encode(metadata).decode() if metadata else None,
+    )
+
+
+def _user(text: str) -> dict[str, str]:
+    return {"role": "user", "content": text}
+
+
+def _exchange(question: str, answer: str) -> Messages:
+    """Return an answer after its question; servers before 0.4 ask for a stop reason."""
+    said = {"role": "assistant", "content": answer, "stop_reason": "end_of_turn"}
+    return [_user(question), said]

@@ -1,0 +1,257 @@
+"""The Responses API (Llama Stack 0.3 to 0.7, OGX 1): a plan as requests.
+
+Measured on 0.3.5, 0.7.3 and OGX 1.5.0:
+
+1. A turn goes on from the last response that ended in order. One that was cut, failed or was
+   refused cannot be gone on from, so the history is sent instead, as messages.
+2. Nothing is inherited from an earlier response: model, instructions and tools go with each.
+3. A response holds its whole history, so of a conversation only the newest is kept.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+import msgspec
+
+from service.domain import (
+    Answer,
+    Answers,
+    ClientTool,
+    McpServer,
+    PausedTurn,
+    Plan,
+    Thread,
+    ToolAnswer,
+)
+from service.ports import Moderator
+from service.upstream.body import LiveBody, error_message
+from service.upstream.connection import Connection
+from service.upstream.faults import fault
+from service.upstream.text import question_with, tool_output
+from statemachine import (
+    DECODERS,
+    CallStatus,
+    Decoder,
+    FinishReason,
+    OutputModeration,
+    Summary,
+    ToolCallCompleted,
+    TurnResumed,
+    TurnStarted,
+)
+
+DIALECT = "responses"
+PATH = "/v1/responses"
+_REFUSED = frozenset({FinishReason.SHIELD, FinishReason.REFUSAL})
+_UNREADABLE = "content type"
+"""What servers say of a response that ended in a refusal."""
+
+_BEARER = "bearer "
+
+type Fields = dict[str, object]
+type Forget = Callable[[Thread], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ResponsesStyle:
+    """How one server differs: where it takes a token for MCP, and what its guardrails are."""
+
+    authorization_field: bool
+    guardrails: bool | list[str] | None = None
+    iterations_limit: int = 10
+
+
+@dataclass(slots=True, eq=False)
+class ResponseTurn:
+    """A response to a question, or to the answers of a client; see `UpstreamTurn`."""
+
+    plan: Plan
+    server: str
+    connection: Connection
+    style: ResponsesStyle
+    forget: Forget
+    moderation: OutputModeration | None = None
+    moderator: Moderator | None = None
+    recording: str | None = None
+    decoder: Decoder = field(default_factory=DECODERS[DIALECT])
+    _response_id: str | None = None
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[LiveBody]:
+        """See `UpstreamTurn.open`."""
+        thread = self.plan.conversation.thread
+        if thread is not None and thread.dialect == DIALECT:
+            async with self._send(_going_on(self.plan, thread)) as body:
+                if not _lost(thread, error_message(body.first)):
+                    yield body
+                    return
+        async with self._send({"input": _from_the_start(self.plan)}) as body:
+            yield body
+
+    def thread(self, summary: Summary) -> Thread | None:
+        """See `UpstreamTurn.thread`."""
+        if self._response_id is None:
+            return None
+        return kept(Thread(DIALECT, (self._response_id,)), summary, self.forget)
+
+    @asynccontextmanager
+    async def _send(self, body: Fields) -> AsyncIterator[LiveBody]:
+        sent = {**response_body(self.plan, self.style), **body}
+        async with self.connection.stream(PATH, sent) as rest:
+            first = await anext(rest, None)
+            self._response_id = response_id(first)
+            yield LiveBody(TurnStarted(), first, rest)
+
+
+@dataclass(slots=True, eq=False)
+class ResponseResume:
+    """The answers of a client to a response that waits for them; see `UpstreamTurn`."""
+
+    paused: PausedTurn
+    answers: Answers
+    server: str
+    connection: Connection
+    style: ResponsesStyle
+    forget: Forget
+    moderation: OutputModeration | None = None
+    moderator: Moderator | None = None
+    recording: str | None = None
+    decoder: Decoder = field(default_factory=partial(DECODERS[DIALECT], resumed=True))
+    _response_id: str | None = None
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[LiveBody]:
+        """See `UpstreamTurn.open`."""
+        body = response_body(self.paused.plan, self.style)
+        body["previous_response_id"] = self.paused.thread.ids[0]
+        body["input"] = list(map(_answer, self.answers))
+        async with self.connection.stream(PATH, body) as rest:
+            first = await anext(rest, None)
+            self._response_id = response_id(first)
+            yield LiveBody(_resumed(self.paused, self.answers), first, rest)
+
+    def thread(self, summary: Summary) -> Thread | None:
+        """See `UpstreamTurn.thread`."""
+        if self._response_id is None:
+            return None
+        return kept(Thread(DIALECT, (self._response_id,)), summary, self.forget)
+
+
+def kept(made: Thread, summary: Summary, forget: Forget) -> Thread | None:
+    """Return a response that can be gone on from; any other is of no use to anybody."""
+    goes_on = summary.outcome == "awaiting_input" or (
+        summary.outcome == "end" and summary.finish_reason not in _REFUSED
+    )
+    if goes_on:
+        return made
+    forget(made)
+    return None
+
+
+def response_body(plan: Plan, style: ResponsesStyle) -> Fields:
+    """Return what every request of a turn says."""
+    body: Fields = {
+        "model": plan.model.model_id if plan.model else "",
+        "stream": True,
+        "max_infer_iters": style.iterations_limit,
+    }
+    if plan.system_prompt:
+        body["instructions"] = plan.system_prompt
+    if tools := _tools(plan, style):
+        body["tools"] = tools
+    if style.guardrails:
+        body["guardrails"] = style.guardrails
+    return body
+
+
+def response_id(first: bytes | None) -> str | None:
+    """Return the id that a response has been given, from its first payload."""
+    try:
+        return str(msgspec.json.decode(first or b"")["response"]["id"])
+    except (msgspec.DecodeError, KeyError, TypeError, UnicodeDecodeError):
+        return None
+
+
+def _going_on(plan: Plan, thread: Thread) -> Fields:
+    said = question_with(plan.query, plan.attachments)
+    return {"previous_response_id": thread.ids[0], "input": said}
+
+
+def _from_the_start(plan: Plan) -> str | list[Fields]:
+    """A first question is plain text: servers' guardrails understand nothing else."""
+    said = question_with(plan.query, plan.attachments)
+    if not plan.conversation.turns:
+        return said
+    messages: list[Fields] = []
+    for turn in plan.conversation.turns:
+        messages.append({"role": "user", "content": turn.question})
+        messages.append({"role": "assistant", "content": turn.answer})
+    return [*messages, {"role": "user", "content": said}]
+
+
+def _lost(thread: Thread, message: str) -> bool:
+    """Tell whether a server refuses because it cannot go on from the response."""
+    return bool(message) and (thread.ids[0] in message or _UNREADABLE in message)
+
+
+def _tools(plan: Plan, style: ResponsesStyle) -> list[Fields]:
+    stores = list(plan.vector_stores)
+    search: list[Fields] = [{"type": "file_search", "vector_store_ids": stores}] if stores else []
+    servers = [_mcp(each, style) for each in plan.mcp_servers]
+    return [*search, *servers, *map(_function, plan.client_tools)]
+
+
+def _mcp(server: McpServer, style: ResponsesStyle) -> Fields:
+    tool: Fields = {
+        "type": "mcp",
+        "server_label": server.name,
+        "server_url": server.url,
+        "require_approval": "always" if server.approval else "never",
+    }
+    headers = dict(server.headers)
+    if style.authorization_field:
+        token = headers.pop("authorization", None)
+        if token is not None:
+            tool["authorization"] = _bearer(token)
+    if headers:
+        tool["headers"] = headers
+    return tool
+
+
+def _bearer(value: str) -> str:
+    """Newer servers take a token and make the header of it themselves."""
+    if not value.lower().startswith(_BEARER):
+        raise fault("mcp_authorization_unsupported", "only Bearer can be passed on")
+    return value[len(_BEARER) :].strip()
+
+
+def _function(tool: ClientTool) -> Fields:
+    described = {"name": tool.name, "description": tool.description}
+    return {"type": "function", **described, "parameters": tool.parameters, "strict": False}
+
+
+def _answer(answer: Answer) -> Fields:
+    if isinstance(answer, ToolAnswer):
+        output = tool_output(answer.content, failed=answer.failed)
+        return {"type": "function_call_output", "call_id": answer.call_id, "output": output}
+    decision: Fields = {"approval_request_id": answer.call_id, "approve": answer.approve}
+    reason = {"reason": answer.reason} if answer.reason else {}
+    return {"type": "mcp_approval_response", **decision, **reason}
+
+
+def _resumed(paused: PausedTurn, answers: Answers) -> TurnResumed:
+    """The stream will not repeat what a client's tools said; what was approved runs in it."""
+    calls = {call.call_id: call for call in paused.calls}
+    given = [each for each in answers if isinstance(each, ToolAnswer)]
+    results = tuple(
+        ToolCallCompleted(
+            each.call_id,
+            calls[each.call_id].tool_name,
+            CallStatus.FAILED if each.failed else CallStatus.OK,
+            tool_output(each.content, failed=each.failed),
+        )
+        for each in given
+    )
+    return TurnResumed(paused.turn_id, tuple(calls[each.call_id] for each in given), results)

@@ -1,0 +1,124 @@
+"""Agents and sessions that we create on a server: shared where they can be, and deleted again.
+
+An agent is a configuration (model, instructions, shields, client tools) that cannot be changed,
+so conversations with the same one share it; each has a session of its own. An agent whose
+instructions hold the history of a conversation belongs to that conversation alone.
+"""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import anyio
+import msgspec
+
+from service.domain import Thread
+from service.errors import UpstreamError
+from service.upstream.connection import Connection
+
+DIALECT = "agents"
+_OWN = "own"
+_SHARED = "shared"
+_IDLE_AGENTS = 20
+"""Shared agents without a session that are kept for the next conversation."""
+
+type Config = Mapping[str, object]
+
+
+@dataclass(slots=True)
+class _Agent:
+    agent_id: str
+    sessions: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Sessions:
+    """The agents and sessions of one server; `root` is where it has its agents."""
+
+    connection: Connection
+    root: str = "/v1alpha/agents"
+    _shared: "OrderedDict[str, _Agent]" = field(default_factory=OrderedDict)
+    _creating: anyio.Lock = field(default_factory=anyio.Lock)
+
+    async def open(self, config: Config, history: str) -> Thread:
+        """Create a session for a configuration; without a history its agent is shared.
+
+        Raises:
+            UpstreamError: the server does not create it.
+        """
+        key = fingerprint(config)
+        if history:
+            told = {**config, "instructions": f"{config['instructions']}{history}"}
+            agent_id = await self._create_agent(told)
+            session_id = await self._create_session(agent_id)
+            return Thread(DIALECT, (agent_id, session_id, _OWN), key)
+        try:
+            return await self._open_shared(config, key)
+        except UpstreamError:
+            if self._shared.pop(key, None) is None:
+                raise
+            # The server has lost an agent that it had, or whatever is wrong is so again.
+            return await self._open_shared(config, key)
+
+    async def delete(self, thread: Thread) -> None:
+        """Delete a session, and its agent when nobody shares that.
+
+        Raises:
+            UpstreamError: the server does not delete it.
+        """
+        agent_id, _, ownership = thread.ids
+        if ownership == _OWN:
+            await self.connection.delete(f"{self.root}/{agent_id}")
+            return
+        agent = self._shared.get(thread.fingerprint)
+        if agent is not None and agent.agent_id == agent_id:
+            agent.sessions -= 1
+        await self.connection.delete(self.path(thread))
+        await self._delete_agents(idle=_IDLE_AGENTS)
+
+    async def delete_all(self) -> None:
+        """Delete the shared agents, with every session that they still have."""
+        for agent in self._shared.values():
+            agent.sessions = 0
+        await self._delete_agents(idle=0)
+
+    def path(self, thread: Thread) -> str:
+        """Return where a session is."""
+        agent_id, session_id, _ = thread.ids
+        return f"{self.root}/{agent_id}/session/{session_id}"
+
+    async def _open_shared(self, config: Config, key: str) -> Thread:
+        async with self._creating:
+            agent = self._shared.get(key)
+            if agent is None:
+                agent = self._shared[key] = _Agent(await self._create_agent(config))
+        self._shared.move_to_end(key)
+        agent.sessions += 1
+        try:
+            session_id = await self._create_session(agent.agent_id)
+        except BaseException:
+            agent.sessions -= 1
+            raise
+        return Thread(DIALECT, (agent.agent_id, session_id, _SHARED), key)
+
+    async def _create_agent(self, config: Config) -> str:
+        answer = await self.connection.post(self.root, {"agent_config": config})
+        return str(answer["agent_id"])
+
+    async def _create_session(self, agent_id: str) -> str:
+        path = f"{self.root}/{agent_id}/session"
+        answer = await self.connection.post(path, {"session_name": "turnstile"})
+        return str(answer["session_id"])
+
+    async def _delete_agents(self, idle: int) -> None:
+        """Delete shared agents without sessions, the longest unused first, but for some."""
+        unused = [key for key, agent in self._shared.items() if agent.sessions <= 0]
+        for key in unused[: len(unused) - idle]:
+            agent = self._shared.pop(key)
+            await self.connection.delete(f"{self.root}/{agent.agent_id}")
+
+
+def fingerprint(config: Config) -> str:
+    """Return what tells two configurations apart."""
+    return hashlib.sha256(msgspec.json.encode(config, order="sorted")).hexdigest()
