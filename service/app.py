@@ -65,14 +65,10 @@ def create_app(services: Services) -> Starlette:
 def _lifespan(services: Services) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with services.upstream.running():
-            async with services.live.running():
-                about = services.upstream.info
-                logger.info("service.started", upstream=about.kind, notice=about.notice)
-                yield
-            # What only this process could find again is of no use to anybody.
-            for thread in (*await services.conversations.close(), *await services.paused.close()):
-                services.upstream.forget(thread)
+        async with services.running():
+            about = services.upstream.info
+            logger.info("service.started", upstream=about.kind, notice=about.notice)
+            yield
         logger.info("service.stopped")
 
     return lifespan

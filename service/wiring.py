@@ -1,7 +1,7 @@
 """The only place that picks adapters."""
 
 from service.errors import SettingsInvalid
-from service.ports import Upstream
+from service.ports import Recorder, Upstream
 from service.settings import Settings
 from service.storage.memory_conversations import MemoryConversations
 from service.storage.memory_log import Bounds, MemoryLog
@@ -14,16 +14,18 @@ from service.turns.settle import Settler
 from service.upstream.replayed import PACKAGED, ReplayedUpstream, load_recordings
 
 
-def open_services(settings: Settings) -> Services:
-    """Put the services together.
+def open_services(settings: Settings, recorder: Recorder | None = None) -> Services:
+    """Put the services together; `recorder` takes the place of that of the settings.
 
     Raises:
         SettingsInvalid: the settings do not fit the world.
     """
-    return services_on(_upstream(settings), settings)
+    return services_on(_upstream(settings), settings, recorder)
 
 
-def services_on(upstream: Upstream, settings: Settings) -> Services:
+def services_on(
+    upstream: Upstream, settings: Settings, recorder: Recorder | None = None
+) -> Services:
     """Put the services together around an upstream.
 
     Raises:
@@ -41,7 +43,7 @@ def services_on(upstream: Upstream, settings: Settings) -> Services:
     conversations = MemoryConversations(limit, settings.history_limit_turns)
     paused = MemoryPausedTurns(settings.answer_timeout_s, limit)
     settler = Settler(conversations, paused, upstream, settings.answer_timeout_s)
-    driver = Driver(log, settler, open_recorder(settings.recording), settings)
+    driver = Driver(log, settler, recorder or open_recorder(settings.recording), settings)
     live = LiveTurns(driver.drive, settings.interrupt_wait_s)
     return Services(settings, log, upstream, conversations, paused, live)
 

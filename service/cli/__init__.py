@@ -6,6 +6,7 @@ import typer
 
 from service import __version__
 from service.cli.diagram import diagram
+from service.cli.record import record
 from service.cli.replay import replay
 from service.cli.serve import serve
 
@@ -17,6 +18,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(serve)
+app.command()(record)
 app.command()(replay)
 app.command()(diagram)
 

@@ -130,7 +130,8 @@ class MemoryLog:
     def _evict(self) -> None:
         """Drop ended turns, oldest first, that are too old or too much."""
         expired = self._clock() - self._bounds.ttl_s
-        for request_id, entry in list(self._ended.items()):
+        while self._ended:
+            request_id, entry = next(iter(self._ended.items()))
             old = entry.ended_at is not None and entry.ended_at <= expired
             if not old and self._size_bytes <= self._bounds.total_bytes:
                 return

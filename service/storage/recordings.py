@@ -49,6 +49,11 @@ class FileTape:
     _begun: float = field(default_factory=time.monotonic)
     _size_bytes: int = 0
 
+    def headed(self, header: Header) -> "FileTape":
+        """Write the header and return the tape."""
+        self._write(write_header(header))
+        return self
+
     def frame(self, payload: bytes) -> None:
         """See `Tape.frame`."""
         if self._file is not None:
@@ -89,6 +94,24 @@ class FileTape:
             os.close(file)
 
 
+@dataclass(frozen=True, slots=True)
+class OneFile:
+    """Records one turn into one new file; see `Recorder`."""
+
+    path: Path
+    limit_bytes: int
+
+    def begin(self, header: Header) -> FileTape | None:
+        """See `Recorder.begin`."""
+        try:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
+            file = os.open(self.path, flags, _OWNER_ONLY)
+        except OSError as failed:
+            logger.warning("recording.failed", path=str(self.path), error=repr(failed))
+            return None
+        return FileTape(self.path, self.limit_bytes, file).headed(header)
+
+
 @dataclass(slots=True, eq=False)
 class FileRecorder:
     """Records every turn into a directory; see `Recorder`."""
@@ -102,14 +125,7 @@ class FileRecorder:
         self._sweep_now_and_then()
         stamp = header.recorded_at.replace(":", "").replace("-", "")
         path = self.directory / f"{stamp}-{header.request_id}{SUFFIX}"
-        try:
-            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, _OWNER_ONLY)
-        except OSError as failed:
-            logger.warning("recording.failed", path=str(path), error=repr(failed))
-            return None
-        tape = FileTape(path, self.settings.turn_limit_bytes, file)
-        tape._write(write_header(header))  # noqa: SLF001 # the same noun, opened here
-        return tape
+        return OneFile(path, self.settings.turn_limit_bytes).begin(header)
 
     def _sweep_now_and_then(self) -> None:
         now = time.monotonic()

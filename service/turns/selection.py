@@ -81,7 +81,7 @@ def _named(offered: tuple[Model, ...], provider: str | None, name: str) -> Model
         if each.provider == provider and name in (each.model_id, each.name):
             return each
     known = any(each.provider == provider for each in offered)
-    what = f"the provider {provider!r} has no model {name!r}"
+    what = f"The provider {provider!r} has no model {name!r}"
     raise ModelUnknown(f"{what}." if known else f"{what}: there is no such provider.")
 
 

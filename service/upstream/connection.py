@@ -10,14 +10,14 @@ Differences from the ordinary use of `llama-stack-client`, each with its reason:
 
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import httpx
 
-from service.errors import UpstreamReset
+from service.errors import UpstreamError, UpstreamReset
 from service.settings.groups import UpstreamSettings
 from service.upstream.faults import fault, reading, translated
 from statemachine import FrameReader, FrameTooLarge
@@ -34,6 +34,9 @@ _KEEPALIVE_S = 3.0
 that moment would fail, so ours are closed first."""
 
 _IDLE_CONNECTIONS = 100
+_DRAIN_WAIT_S = 0.02
+"""How long the end of a body is waited for when everything was said; else it is cut."""
+
 _CLOSE_WAIT_S = 1.0
 """How long a connection may take to close; what waits for it is only our own end."""
 
@@ -96,6 +99,7 @@ class Connection:
             _check_content_type(response)
             async with aclosing(_payloads(response)) as payloads:
                 yield payloads
+                await _drain(payloads)
         finally:
             if response is not None:
                 with anyio.move_on_after(_CLOSE_WAIT_S, shield=True):
@@ -174,6 +178,13 @@ def _check_content_type(response: httpx.Response) -> None:
     content_type = response.headers.get("content-type", "")
     if not content_type.startswith(_EVENT_STREAM):
         raise fault("upstream_not_a_stream", f"content type {content_type[:100]!r}")
+
+
+async def _drain(payloads: AsyncGenerator[bytes]) -> None:
+    """Read a body that is at its end to the end: its connection can then be used again."""
+    with anyio.move_on_after(_DRAIN_WAIT_S), suppress(UpstreamReset, UpstreamError):
+        async for _ in payloads:
+            pass
 
 
 async def _payloads(response: httpx.Response) -> AsyncGenerator[bytes]:

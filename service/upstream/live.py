@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
-from service.domain import Answers, Catalogue, PausedTurn, Plan, Thread, UpstreamInfo
+from service.domain import Answers, Catalogue, PausedTurn, Plan, Thread, ToolAnswer, UpstreamInfo
 from service.ports import UpstreamTurn
 from service.settings.groups import ModerationSettings, UpstreamSettings
 from service.upstream.agents import AgentResume, AgentTurn
@@ -100,7 +100,9 @@ class LiveUpstream:
         plan = paused.plan
         moderator = self._moderator(offer, plan)
         if moderator is not None:
-            moderator.question = None
+            # What a client's tool says is new to the shields, what it may run is not.
+            said = [each.content for each in answers if isinstance(each, ToolAnswer)]
+            moderator.question = "\n\n".join(said) if said and plan.input_shields else None
         return ResponseResume(
             paused,
             answers,

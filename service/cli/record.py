@@ -1,0 +1,113 @@
+"""`turnstile record`: one turn of a live server into a file."""
+
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from service.domain import TurnRequest
+    from service.errors import ServiceError
+    from service.settings import Settings
+    from service.turns.services import Services
+    from service.turns.turn import RunningTurn
+
+
+def record(
+    query: Annotated[str, typer.Option(help="What to ask.")],
+    out: Annotated[Path, typer.Option(help="File to write; it must not exist yet.")],
+    upstream: Annotated[
+        str | None, typer.Option(help="Address of the Llama Stack server to ask.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Model to ask, as provider/name; else the first LLM.")
+    ] = None,
+    system_prompt: Annotated[str | None, typer.Option(help="Instructions for the model.")] = None,
+    no_tools: Annotated[bool, typer.Option("--no-tools", help="Ask without tools.")] = False,
+    config: Annotated[
+        Path | None, typer.Option(help="Configuration file (TOML); else $TURNSTILE_CONFIG.")
+    ] = None,
+) -> None:
+    """Record one turn of a live server, for `turnstile replay`; the answer goes to standard output.
+
+    Ctrl-C interrupts the turn, and the recording says so. The exit status is 0 when the turn
+    ends in `end` or `awaiting_input`, 1 when it ends otherwise, and 2 when it cannot begin.
+    """
+    import anyio
+
+    from service.cli.configuration import read_settings
+    from service.domain import TurnRequest
+    from service.errors import ServiceError
+    from service.storage.recordings import OneFile
+    from service.telemetry.logs import configure_logs
+    from service.wiring import open_services
+
+    options: dict[str, Any] = {"upstream": {"url": upstream}} if upstream else {}
+    provider, _, name = model.partition("/") if model else (None, None, None)
+    request = TurnRequest(
+        query, provider=provider, model=name, system_prompt=system_prompt, no_tools=no_tools
+    )
+    try:
+        settings = read_settings({**options, "log_level": "warning"}, config)
+        _check(settings, out)
+        configure_logs(settings)
+        services = open_services(settings, OneFile(out, settings.recording.turn_limit_bytes))
+        outcome = anyio.run(_record, services, request)
+        if isinstance(outcome, ServiceError):
+            raise outcome
+    except ServiceError as refused:
+        typer.echo(f"turnstile: {refused}", err=True)
+        raise typer.Exit(2) from None
+    typer.echo(f"\n{out}: {outcome}", err=True)
+    raise typer.Exit(0 if outcome in ("end", "awaiting_input") else 1)
+
+
+def _check(settings: "Settings", out: Path) -> None:
+    """Refuse what cannot work before anybody is asked anything."""
+    from service.errors import SettingsInvalid
+
+    if settings.upstream.url is None:
+        raise SettingsInvalid("There is no server to ask; name it with --upstream")
+    if out.exists():
+        raise SettingsInvalid(f"{out} exists already")
+    if not out.parent.is_dir():
+        raise SettingsInvalid(f"There is no directory {out.parent}")
+
+
+async def _record(services: "Services", request: "TurnRequest") -> "str | ServiceError":
+    """Run one turn to its end and return its outcome, or why it did not begin."""
+    from service.errors import ServiceError
+    from service.turns.start import start_turn
+
+    async with services.running():
+        try:
+            turn = await start_turn(services, request)
+        except ServiceError as refused:
+            return refused
+        await _follow(services, turn)
+        return turn.refusal or str(turn.stream.summary.outcome)
+
+
+async def _follow(services: "Services", turn: "RunningTurn") -> None:
+    """Write the answer as it comes; a signal interrupts the turn, and then it ends too."""
+    import anyio
+
+    from service.turns.follow import follow
+    from statemachine import Interrupter, TextEncoder
+
+    async def stop_on_signal() -> None:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for _ in signals:
+                turn.stop(Interrupter.USER)
+
+    encoder = TextEncoder()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(stop_on_signal)
+        reader = await services.log.reader(turn.ids.request_id, 0)
+        async for page in follow(reader, services.settings.heartbeat_s):
+            sys.stdout.buffer.write(b"".join(map(encoder.encode, page.emissions)))
+            sys.stdout.buffer.flush()
+        await turn.done.wait()
+        tasks.cancel_scope.cancel()
