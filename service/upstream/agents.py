@@ -21,7 +21,7 @@ from service.ports import Moderator
 from service.upstream.body import LiveBody, error_message
 from service.upstream.connection import Connection
 from service.upstream.sessions import DIALECT, Sessions, fingerprint
-from service.upstream.text import labelled, tool_output, transcript
+from service.upstream.text import labelled, output_of, transcript
 from service.upstream.tool_groups import ToolGroups
 from statemachine import (
     DECODERS,
@@ -180,7 +180,7 @@ def tool_responses(paused: PausedTurn, answers: Answers) -> list[dict[str, str]]
         {
             "call_id": each.call_id,
             "tool_name": names[each.call_id],
-            "content": tool_output(each.content, failed=each.failed),
+            "content": output_of(each),
         }
         for each in answers
         if isinstance(each, ToolAnswer)

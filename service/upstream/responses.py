@@ -16,29 +16,25 @@ from functools import partial
 import msgspec
 
 from service.domain import (
-    Answer,
     Answers,
     ClientTool,
     McpServer,
     PausedTurn,
     Plan,
     Thread,
-    ToolAnswer,
 )
 from service.ports import Moderator
 from service.upstream.body import LiveBody, error_message
 from service.upstream.connection import Connection
 from service.upstream.faults import fault
-from service.upstream.text import question_with, tool_output
+from service.upstream.response_answers import answers_as_input, resumed_by
+from service.upstream.text import question_with
 from statemachine import (
     DECODERS,
-    CallStatus,
     Decoder,
     FinishReason,
     OutputModeration,
     Summary,
-    ToolCallCompleted,
-    TurnResumed,
     TurnStarted,
 )
 
@@ -126,11 +122,11 @@ class ResponseResume:
         """See `UpstreamTurn.open`."""
         body = response_body(self.paused.plan, self.style)
         body["previous_response_id"] = self.paused.thread.ids[0]
-        body["input"] = list(map(_answer, self.answers))
+        body["input"] = answers_as_input(self.paused, self.answers)
         async with self.connection.stream(PATH, body) as rest:
             first = await anext(rest, None)
             self._response_id = response_id(first)
-            yield LiveBody(_resumed(self.paused, self.answers), first, rest)
+            yield LiveBody(resumed_by(self.paused, self.answers), first, rest)
 
     def thread(self, summary: Summary) -> Thread | None:
         """See `UpstreamTurn.thread`."""
@@ -230,28 +226,3 @@ def _bearer(value: str) -> str:
 def _function(tool: ClientTool) -> Fields:
     described = {"name": tool.name, "description": tool.description}
     return {"type": "function", **described, "parameters": tool.parameters, "strict": False}
-
-
-def _answer(answer: Answer) -> Fields:
-    if isinstance(answer, ToolAnswer):
-        output = tool_output(answer.content, failed=answer.failed)
-        return {"type": "function_call_output", "call_id": answer.call_id, "output": output}
-    decision: Fields = {"approval_request_id": answer.call_id, "approve": answer.approve}
-    reason = {"reason": answer.reason} if answer.reason else {}
-    return {"type": "mcp_approval_response", **decision, **reason}
-
-
-def _resumed(paused: PausedTurn, answers: Answers) -> TurnResumed:
-    """The stream will not repeat what a client's tools said; what was approved runs in it."""
-    calls = {call.call_id: call for call in paused.calls}
-    given = [each for each in answers if isinstance(each, ToolAnswer)]
-    results = tuple(
-        ToolCallCompleted(
-            each.call_id,
-            calls[each.call_id].tool_name,
-            CallStatus.FAILED if each.failed else CallStatus.OK,
-            tool_output(each.content, failed=each.failed),
-        )
-        for each in given
-    )
-    return TurnResumed(paused.turn_id, tuple(calls[each.call_id] for each in given), results)

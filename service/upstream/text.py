@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 
-from service.domain import Attachment, PastTurn
+from service.domain import Answer, Approval, Attachment, PastTurn
 
+_DENIED = "The user has denied this call"
 _TOOL_FAILED = "Error executing tool: "
 """How Llama Stack itself tells a model that a tool has failed."""
 
@@ -25,6 +26,8 @@ def transcript(turns: Iterable[PastTurn]) -> str:
     return f"\n\nThe conversation so far:{said}" if said else ""
 
 
-def tool_output(content: str, *, failed: bool) -> str:
-    """Return what a model is told of a client's tool."""
-    return f"{_TOOL_FAILED}{content}" if failed else content
+def output_of(answer: Answer) -> str:
+    """Return what a model is told of a client's tool, or of a call that the client has denied."""
+    if isinstance(answer, Approval):
+        return f"{_DENIED}: {answer.reason}" if answer.reason else f"{_DENIED}."
+    return f"{_TOOL_FAILED}{answer.content}" if answer.failed else answer.content
