@@ -172,14 +172,17 @@ type Answers = tuple[Answer, ...]
 
 @dataclass(frozen=True, slots=True)
 class PausedTurn:
-    """A turn that waits for answers of its client; `key` is the request id of its first stream."""
+    """A turn that waits for answers of its client; `key` is the request id of its first stream.
+
+    `approvals` are the ids of the calls that wait for leave, the others wait for a result.
+    """
 
     key: str
     plan: Plan
     thread: Thread
     turn_id: str | None
     calls: tuple[Call, ...]
-    approvals: bool
+    approvals: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,10 +55,11 @@ def checked(paused: PausedTurn, answers: Answers) -> Answers:
     if given.keys() != owed:
         named = _names("unknown", given.keys() - owed) + _names("missing", owed - given.keys())
         raise RequestInvalid(f"answers: {'; '.join(named)}")
-    wanted = Approval if paused.approvals else ToolAnswer
-    if not all(isinstance(each, wanted) for each in answers):
-        what = "approvals" if paused.approvals else "tool_results"
-        raise RequestInvalid(f"answers: the calls of this turn are answered by {what}")
+    for call_id, answer in given.items():
+        wanted = Approval if call_id in paused.approvals else ToolAnswer
+        if not isinstance(answer, wanted):
+            what = "approvals" if wanted is Approval else "tool_results"
+            raise RequestInvalid(f"answers: {call_id} is answered in {what}")
     return tuple(given[call.call_id] for call in paused.calls)
 
 

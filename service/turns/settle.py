@@ -42,7 +42,8 @@ class Settler:
         awaiting = summary.awaiting
         if awaiting is None:
             return
-        approvals = awaiting.reason is InputReason.APPROVAL
+        labelled = (each.call_id for each in awaiting.calls if each.server_label is not None)
+        approvals = frozenset(labelled if awaiting.reason is InputReason.APPROVAL else ())
         paused = PausedTurn(
             turn.key, turn.plan, thread, awaiting.turn_id, awaiting.calls, approvals
         )

@@ -34,7 +34,7 @@ def error_message(payload: bytes | None) -> str:
         return ""
     try:
         chunk = msgspec.json.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return ""
     if not isinstance(chunk, dict):
         return ""

@@ -8,6 +8,8 @@ Differences from the ordinary use of `llama-stack-client`, each with its reason:
 3. Only requests that are safe to repeat are repeated; the client would repeat every one.
 """
 
+import json
+import logging
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import httpx
+import msgspec
 
 from service.errors import UpstreamError, UpstreamReset
 from service.settings.groups import UpstreamSettings
@@ -65,12 +68,12 @@ class Connection:
         Raises:
             UpstreamError: there is no answer, or it is an error.
         """
-        return await self._request("GET", path, retries=self.settings.retries_limit)
+        return _parsed(await self._request("GET", path, retries=self.settings.retries_limit))
 
     async def post(self, path: str, body: Body, *, repeatable: bool = False) -> Any:  # noqa: ANN401
         """Send JSON and return the JSON of the answer; see `get`."""
         retries = self.settings.retries_limit if repeatable else 0
-        return await self._request("POST", path, body, retries=retries)
+        return _parsed(await self._request("POST", path, body, retries=retries))
 
     async def delete(self, path: str) -> None:
         """Delete something; see `get`."""
@@ -93,7 +96,7 @@ class Connection:
         try:
             with translated():
                 answer: Any = await self._live().post(
-                    path, body=body, cast_to=object, options=_options(raw, 0, timeout)
+                    path, body=_utf8(body), cast_to=object, options=_options(raw, 0, timeout)
                 )
             response = answer.http_response
             _check_content_type(response)
@@ -112,19 +115,20 @@ class Connection:
         body: Body | None = None,
         *,
         retries: int,
-    ) -> Any:  # noqa: ANN401 # as above
+    ) -> httpx.Response:
         """Send a request and wait for its answer, within the time for it and its repetitions."""
         options = _options({}, retries, self._timeout(self.settings.request_timeout_s))
-        client = self._live()
+        client, kind = self._live(), httpx.Response
         try:
             with translated(), anyio.fail_after(self.settings.request_timeout_s):
                 match method:
                     case "GET":
-                        return await client.get(path, cast_to=object, options=options)
+                        return await client.get(path, cast_to=kind, options=options)
                     case "DELETE":
-                        return await client.delete(path, cast_to=object, options=options)
+                        return await client.delete(path, cast_to=kind, options=options)
                     case _:
-                        return await client.post(path, body=body, cast_to=object, options=options)
+                        sent = _utf8(body or {})
+                        return await client.post(path, body=sent, cast_to=kind, options=options)
         except TimeoutError:
             raise fault("upstream_timeout", f"{method} {path}") from None
 
@@ -149,6 +153,11 @@ class Connection:
             http_client=httpx.AsyncClient(limits=limits, verify=_tls(settings), trust_env=False),
         )
         client._custom_headers = {}  # noqa: SLF001 # the constructor adds the version to any others
+        # Without a key, the client takes one from the environment.
+        client.api_key = key
+        # And its import may have set levels from there, at which credentials would be logged.
+        for name in ("llama_stack_client", "httpx"):
+            logging.getLogger(name).setLevel(logging.NOTSET)
         return client
 
     def _timeout(self, read_s: float | None) -> httpx.Timeout:
@@ -172,6 +181,24 @@ def _tls(settings: UpstreamSettings) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def _utf8(body: Body) -> Body:
+    """Return a body as UTF-8 can say it: a model's half surrogate pair may be in the history."""
+    try:
+        msgspec.json.encode(body)
+    except UnicodeEncodeError:
+        whole: Body = json.loads(json.dumps(body, ensure_ascii=False).encode(errors="replace"))
+        return whole
+    return body
+
+
+def _parsed(response: httpx.Response) -> Any:  # noqa: ANN401 # as above
+    """Return the JSON of an answer, whatever type it says it has; there may be none."""
+    try:
+        return json.loads(response.content) if response.content else None
+    except (ValueError, RecursionError) as odd:
+        raise fault("upstream_not_json", repr(response.content[:100])) from odd
 
 
 def _check_content_type(response: httpx.Response) -> None:

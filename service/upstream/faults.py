@@ -18,6 +18,10 @@ _FAULTS: dict[str, tuple[int, str]] = {
     "upstream_not_json": (502, "The upstream's answer is not JSON."),
     "upstream_not_a_stream": (502, "The upstream did not answer with a stream of events."),
     "upstream_unexpected": (502, "The upstream's answer is not what it should be."),
+    "mcp_authorization_unsupported": (
+        400,
+        "The upstream takes nothing but Bearer tokens for MCP servers.",
+    ),
     "tool_group_taken": (502, "The upstream has another MCP server under that name."),
     "upstream_frame_too_large": (502, "The upstream sent a frame that is too large."),
 }
@@ -33,6 +37,9 @@ _TRANSPORT: tuple[tuple[type[Exception], str], ...] = (
     (httpx.DecodingError, "upstream_reset"),
 )
 """Codes by what the transport raised, the narrow ones first."""
+
+_SENTENCES = ("error", "detail", "message", "errors", "msg")
+"""Where error bodies have their sentences; those of a validation are a list."""
 
 
 def fault(code: str, detail: str) -> UpstreamError:
@@ -65,6 +72,9 @@ def translated() -> Iterator[None]:
         raise answered(refused.status_code, refused.body) from refused
     except APIConnectionError as lost:
         raise _transport_fault(lost.__cause__ or lost) from lost
+    except httpx.TransportError as lost:
+        # The client leaves out only what happens while the body of an error is read.
+        raise _transport_fault(lost) from lost
     except (APIError, ValueError) as odd:
         raise fault("upstream_not_json", repr(odd)) from odd
 
@@ -87,8 +97,9 @@ def _transport_fault(raised: BaseException) -> UpstreamError:
 
 def _message(body: object) -> str:
     """Return the sentence in an error body, whatever the server's version made of it."""
-    while isinstance(body, dict) and body:
-        body = next((body[name] for name in ("error", "detail", "message") if name in body), None)
+    while isinstance(body, dict):
+        body = next((body[name] for name in _SENTENCES if name in body), None)
     if isinstance(body, list):
         return "; ".join(filter(None, map(_message, body)))
-    return body if isinstance(body, str) else ""
+    # A page is what a proxy says, and to nobody who reads a sentence.
+    return body if isinstance(body, str) and not body.startswith("<") else ""

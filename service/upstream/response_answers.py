@@ -15,7 +15,7 @@ def answers_as_input(paused: PausedTurn, answers: Answers) -> list[Fields]:
     """
     if not _all_denied(answers):
         return list(map(_answer, answers))
-    calls = [
+    calls: list[Fields] = [
         {
             "type": "function_call",
             "call_id": call.call_id,

@@ -165,9 +165,10 @@ def response_body(plan: Plan, style: ResponsesStyle) -> Fields:
 def response_id(first: bytes | None) -> str | None:
     """Return the id that a response has been given, from its first payload."""
     try:
-        return str(msgspec.json.decode(first or b"")["response"]["id"])
-    except (msgspec.DecodeError, KeyError, TypeError, UnicodeDecodeError):
+        named = msgspec.json.decode(first or b"")["response"]["id"]
+    except (msgspec.DecodeError, KeyError, RecursionError, TypeError, UnicodeDecodeError):
         return None
+    return named if isinstance(named, str) and named else None
 
 
 def _going_on(plan: Plan, thread: Thread) -> Fields:

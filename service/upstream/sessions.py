@@ -16,10 +16,12 @@ import msgspec
 from service.domain import Thread
 from service.errors import UpstreamError
 from service.upstream.connection import Connection
+from service.upstream.faults import fault
 
 DIALECT = "agents"
 _OWN = "own"
 _SHARED = "shared"
+_GONE = ("upstream_bad_request", "upstream_not_found")
 _IDLE_AGENTS = 20
 """Shared agents without a session that are kept for the next conversation."""
 
@@ -53,13 +55,16 @@ class Sessions:
             agent_id = await self._create_agent(told)
             session_id = await self._create_session(agent_id)
             return Thread(DIALECT, (agent_id, session_id, _OWN), key)
+        known = self._shared.get(key)
         try:
             return await self._open_shared(config, key)
-        except UpstreamError:
-            if self._shared.pop(key, None) is None:
+        except UpstreamError as refused:
+            if known is None or refused.code not in _GONE:
                 raise
-            # The server has lost an agent that it had, or whatever is wrong is so again.
-            return await self._open_shared(config, key)
+        # The server has lost an agent that it had; another turn may have found out before.
+        if self._shared.get(key) is known:
+            del self._shared[key]
+        return await self._open_shared(config, key)
 
     async def delete(self, thread: Thread) -> None:
         """Delete a session, and its agent when nobody shares that.
@@ -104,19 +109,33 @@ class Sessions:
 
     async def _create_agent(self, config: Config) -> str:
         answer = await self.connection.post(self.root, {"agent_config": config})
-        return str(answer["agent_id"])
+        return _id(answer, "agent_id")
 
     async def _create_session(self, agent_id: str) -> str:
         path = f"{self.root}/{agent_id}/session"
         answer = await self.connection.post(path, {"session_name": "turnstile"})
-        return str(answer["session_id"])
+        return _id(answer, "session_id")
 
     async def _delete_agents(self, idle: int) -> None:
         """Delete shared agents without sessions, the longest unused first, but for some."""
         unused = [key for key, agent in self._shared.items() if agent.sessions <= 0]
-        for key in unused[: len(unused) - idle]:
+        failed: UpstreamError | None = None
+        for key in unused[: max(0, len(unused) - idle)]:
             agent = self._shared.pop(key)
-            await self.connection.delete(f"{self.root}/{agent.agent_id}")
+            try:
+                await self.connection.delete(f"{self.root}/{agent.agent_id}")
+            except UpstreamError as refused:
+                failed = refused
+        if failed is not None:
+            raise failed
+
+
+def _id(answer: object, name: str) -> str:
+    """Return the id that a server has given to what it has created."""
+    given = answer.get(name) if isinstance(answer, dict) else None
+    if not isinstance(given, str) or not given:
+        raise fault("upstream_unexpected", f"no {name} in {answer!r}"[:500])
+    return given
 
 
 def fingerprint(config: Config) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import anyio
+
 from service.domain import McpServer
 from service.upstream.connection import Connection
 from service.upstream.faults import fault
@@ -17,6 +19,7 @@ class ToolGroups:
     connection: Connection
     listed: Mapping[str, str | None]
     _registered: dict[str, str] = field(default_factory=dict)
+    _registering: anyio.Lock = field(default_factory=anyio.Lock)
 
     async def of(self, server: McpServer) -> str:
         """Return the tool group of an MCP server.
@@ -24,6 +27,10 @@ class ToolGroups:
         Raises:
             UpstreamError: it cannot be registered.
         """
+        async with self._registering:
+            return await self._found_or_registered(server)
+
+    async def _found_or_registered(self, server: McpServer) -> str:
         groups = {**self.listed, **self._registered}
         known = next((name for name, url in groups.items() if url == server.url), None)
         if known is not None:
