@@ -192,10 +192,13 @@ class Conversations(Protocol):
         turn: PastTurn | None,
         model: Model | None,
         thread: Thread | None,
+        *,
+        known: Sequence[PastTurn],
     ) -> Sequence[Thread]:
         """Keep a turn (one of the same key is replaced), and where the upstream goes on.
 
-        Returns the threads that nobody needs any more.
+        `known` are the turns that the thread goes on from; one that has missed a turn that was
+        kept since is not kept. Returns the threads that nobody needs any more.
         """
         ...
 

@@ -34,13 +34,18 @@ class MemoryConversations:
         turn: PastTurn | None,
         model: Model | None,
         thread: Thread | None,
+        *,
+        known: Sequence[PastTurn],
     ) -> Sequence[Thread]:
         """See `Conversations.save`."""
         before = self._kept.get(conversation_id) or Conversation(conversation_id)
-        turns = before.turns if turn is None else self._with(before.turns, turn)
-        self._keep(Conversation(conversation_id, turns, model or before.model, thread))
-        # Two turns at the same time may both give a thread back; the later one is kept.
-        unneeded = [before.thread] if before.thread != thread else []
+        others = tuple(each for each in before.turns if turn is None or each.key != turn.key)
+        turns = others if turn is None else (*others, turn)[-self._turns_limit :]
+        # Of two turns at the same time neither has heard of the other.
+        missed = any(each not in known for each in others)
+        goes_on = None if missed else thread
+        self._keep(Conversation(conversation_id, turns, model or before.model, goes_on))
+        unneeded = [each for each in (before.thread, thread) if each != goes_on]
         while len(self._kept) > self._limit:
             unneeded.append(self._kept.popitem(last=False)[1].thread)
         return [each for each in unneeded if each is not None]
@@ -52,7 +57,3 @@ class MemoryConversations:
     def _keep(self, conversation: Conversation) -> None:
         self._kept[conversation.conversation_id] = conversation
         self._kept.move_to_end(conversation.conversation_id)
-
-    def _with(self, turns: tuple[PastTurn, ...], turn: PastTurn) -> tuple[PastTurn, ...]:
-        others = tuple(each for each in turns if each.key != turn.key)
-        return (*others, turn)[-self._turns_limit :]

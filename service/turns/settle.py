@@ -32,8 +32,10 @@ class Settler:
             past_turn(turn),
             turn.plan.model,
             None if waits else thread,
+            known=turn.plan.conversation.turns,
         )
-        for each in {*unneeded, turn.came_from} - {None, thread}:
+        left = [turn.came_from] if turn.came_from != thread else []
+        for each in dict.fromkeys([*unneeded, *left]):
             if each is not None:
                 self.upstream.forget(each)
         return round(self.answer_timeout_s) if waits else None

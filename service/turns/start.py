@@ -25,8 +25,9 @@ async def start_turn(services: Services, request: TurnRequest) -> RunningTurn:
     """
     services.live.admit()
     started_at = anyio.current_time()
-    conversation = await _find_or_begin(services, request.conversation_id)
-    plan = await _plan(services, conversation, request)
+    plan = await _plan(services, request)
+    conversation = plan.conversation
+    services.live.admit()  # to plan takes time, and from here on things are taken
     ids = TurnIds(str(uuid.uuid4()), conversation.conversation_id)
     upstream = services.upstream.prepare(plan)
     stream = TurnStream(
@@ -50,11 +51,16 @@ async def _find_or_begin(services: Services, conversation_id: str | None) -> Con
     return await services.conversations.find(conversation_id)
 
 
-async def _plan(services: Services, conversation: Conversation, request: TurnRequest) -> Plan:
+async def _plan(services: Services, request: TurnRequest) -> Plan:
     """Choose from what the upstream offers; what is missing may have come since it was asked."""
-    catalogue = await services.upstream.catalogue()
     try:
-        return select(services.settings, catalogue, conversation, request)
+        return await _select(services, request, await services.upstream.catalogue())
     except (ModelUnknown, ShieldUnknown, VectorStoreUnknown):
-        renewed: Catalogue | None = await services.upstream.catalogue(renew=True)
-        return select(services.settings, renewed, conversation, request)
+        renewed = await services.upstream.catalogue(renew=True)
+        return await _select(services, request, renewed)
+
+
+async def _select(services: Services, request: TurnRequest, catalogue: Catalogue | None) -> Plan:
+    """The conversation is found last, so that of two questions at once one takes the thread."""
+    conversation = await _find_or_begin(services, request.conversation_id)
+    return select(services.settings, catalogue, conversation, request)

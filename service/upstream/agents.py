@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import msgspec
 
@@ -74,8 +73,15 @@ class AgentTurn:
                     yield body
                     return
         history = transcript(self.plan.conversation.turns)
-        async with self._send(await self.sessions.open(config, history), groups) as body:
-            yield body
+        made = await self.sessions.open(config, history)
+        taken = False
+        try:
+            async with self._send(made, groups) as body:
+                taken = True
+                yield body
+        finally:
+            if not taken:
+                self.forget(made)
 
     def thread(self, summary: Summary) -> Thread | None:
         """See `UpstreamTurn.thread`: a turn that did not end in order is not in its session."""
@@ -189,16 +195,17 @@ def tool_responses(paused: PausedTurn, answers: Answers) -> list[dict[str, str]]
 
 def _tool(tool: ClientTool) -> Config:
     """Return a client tool for 0.3 (`input_schema`) and for 0.2 (`parameters`) at once."""
-    schema: Any = tool.parameters
-    required = schema.get("required", [])
+    schema = tool.parameters
+    required, properties = schema.get("required"), schema.get("properties")
+    named = required if isinstance(required, list) else []
     parameters = [
         {
             "name": name,
             "parameter_type": str(about.get("type", "string")),
             "description": str(about.get("description", "")),
-            "required": name in required,
+            "required": name in named,
         }
-        for name, about in schema.get("properties", {}).items()
+        for name, about in (properties if isinstance(properties, dict) else {}).items()
         if isinstance(about, dict)
     ]
     described = {"name": tool.name, "description": tool.description}

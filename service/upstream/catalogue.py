@@ -1,9 +1,11 @@
 """What a server is and offers: asked for all at once, and kept for a short time."""
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 import anyio
 import structlog
@@ -44,7 +46,8 @@ class CachedOffer:
     connection: Connection
     ttl_s: float
     _offer: Offer | None = None
-    _expires_at: float = 0.0
+    _failed: UpstreamError | None = None
+    _answered_at: float = -math.inf
     _lock: anyio.Lock = field(default_factory=anyio.Lock)
 
     async def get(self, *, renew: bool = False) -> Offer:
@@ -54,23 +57,24 @@ class CachedOffer:
             UpstreamError: the server cannot be asked, and never could.
         """
         asked_at = anyio.current_time()
-        if self._offer and not renew and asked_at < self._expires_at:
+        if self._offer and not renew and asked_at < self._answered_at + self.ttl_s:
             return self._offer
         async with self._lock:
-            if self._offer and self._expires_at - self.ttl_s >= asked_at:
-                return self._offer
-            self._offer = await self._renewed()
-            self._expires_at = anyio.current_time() + self.ttl_s
+            # Who has waited for another caller gets what that one got, even a failure.
+            if self._answered_at < asked_at:
+                await self._renew()
+        if self._offer is not None:
             return self._offer
+        raise self._failed or fault("upstream_unexpected", "no answer")
 
-    async def _renewed(self) -> Offer:
+    async def _renew(self) -> None:
         try:
-            return await fetch_offer(self.connection)
+            self._offer = await fetch_offer(self.connection)
         except UpstreamError as failed:
-            if self._offer is None:
-                raise
-            logger.warning("catalogue.not_renewed", code=failed.code, detail=failed.detail)
-            return self._offer
+            self._failed = failed
+            if self._offer is not None:
+                logger.warning("catalogue.not_renewed", code=failed.code, detail=failed.detail)
+        self._answered_at = anyio.current_time()
 
 
 async def fetch_offer(connection: Connection) -> Offer:
@@ -98,31 +102,38 @@ async def fetch_offer(connection: Connection) -> Offer:
                 tasks.start_soon(ask, path)
             for path in ("/v1/version", "/v1/models"):
                 tasks.start_soon(lambda path: ask(path, optional=False), path)
-    except* UpstreamError as refused:
-        raise _first(refused) from None
+    except ExceptionGroup as failed:
+        # The first failure has cancelled the other requests.
+        raise failed.exceptions[0] from None
     return _offer(answers)
 
 
-def _first(group: BaseExceptionGroup[UpstreamError]) -> UpstreamError:
-    found = group.exceptions[0]
-    return _first(found) if isinstance(found, BaseExceptionGroup) else found
-
-
 async def _vector_stores(connection: Connection) -> tuple[str, ...]:
-    """Return the ids of all stores; servers before 0.3 may only have databases."""
-    found: list[str] = []
-    path = f"/v1/vector_stores?limit={_PAGE}"
+    """Return the ids of all stores; servers before 0.3 list them as databases."""
     try:
-        for _ in range(_PAGES_LIMIT):
-            page = await connection.get(path)
-            found += [store["id"] for store in _rows(page) if isinstance(store.get("id"), str)]
-            if not (page.get("has_more") and found):
-                break
-            path = f"/v1/vector_stores?limit={_PAGE}&after={found[-1]}"
+        return await _paged(connection, f"/v1/vector_stores?limit={_PAGE}")
     except UpstreamError as refused:
         if refused.code != _NOT_FOUND:
             raise
-        return ()
+    try:
+        return _texts(_rows(await connection.get("/v1/vector-dbs")), "identifier")
+    except UpstreamError as refused:
+        if refused.code != _NOT_FOUND:
+            raise
+    return ()
+
+
+async def _paged(connection: Connection, path: str) -> tuple[str, ...]:
+    """Return the ids on all pages; one that brings nothing new is the first one again."""
+    found: dict[str, None] = {}
+    after = ""
+    for _ in range(_PAGES_LIMIT):
+        page = await connection.get(f"{path}{after}")
+        new = [each for each in _texts(_rows(page), "id") if each not in found]
+        found |= dict.fromkeys(new)
+        if not (new and _fields(page).get("has_more")):
+            break
+        after = f"&after={quote(new[-1], safe='')}"
     return tuple(found)
 
 
@@ -134,8 +145,12 @@ def _offer(answers: Mapping[str, Any]) -> Offer:
     shields = _rows(answers.get("/v1/shields"))
     guards = {str(each.get("provider_resource_id")) for each in shields}
     catalogue = Catalogue(
-        models=tuple(_model(each, guards) for each in _rows(answers["/v1/models"])),
-        shields=tuple(str(each["identifier"]) for each in shields if "identifier" in each),
+        models=tuple(
+            _model(each, model_id, guards)
+            for each in _rows(answers["/v1/models"])
+            if (model_id := each.get("identifier") or each.get("id")) and isinstance(model_id, str)
+        ),
+        shields=_texts(shields, "identifier"),
         vector_stores=answers["stores"],
     )
     return Offer(
@@ -147,10 +162,9 @@ def _offer(answers: Mapping[str, Any]) -> Offer:
     )
 
 
-def _model(fields: Mapping[str, Any], guards: set[str]) -> Model:
+def _model(fields: Mapping[str, Any], model_id: str, guards: set[str]) -> Model:
     """Read a model as Llama Stack lists it, or as OpenAI does; a shield's model is for it alone."""
     about = _fields(fields.get("custom_metadata")) or fields
-    model_id = str(fields.get("identifier") or fields.get("id"))
     provider = str(about.get("provider_id") or model_id.partition("/")[0])
     name = str(about.get("provider_resource_id") or model_id)
     kind = about.get("model_type", "llm")
@@ -166,6 +180,12 @@ def _rows(answer: object) -> list[Mapping[str, Any]]:
     """Return the objects that an answer lists, whichever way."""
     listed = answer.get("data") if isinstance(answer, dict) else answer
     return [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+
+
+def _texts(rows: Iterable[Mapping[str, Any]], name: str) -> tuple[str, ...]:
+    """Return what the objects have under a name, where it is a text."""
+    values = (row.get(name) for row in rows)
+    return tuple(value for value in values if isinstance(value, str) and value)
 
 
 def _fields(value: object) -> Mapping[str, Any]:

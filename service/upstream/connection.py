@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import httpx
-import msgspec
 
 from service.errors import UpstreamError, UpstreamReset
 from service.settings.groups import UpstreamSettings
 from service.upstream.faults import fault, reading, translated
+from service.upstream.text import utf8
 from statemachine import FrameReader, FrameTooLarge
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Connection:
         try:
             with translated():
                 answer: Any = await self._live().post(
-                    path, body=_utf8(body), cast_to=object, options=_options(raw, 0, timeout)
+                    path, body=utf8(body), cast_to=object, options=_options(raw, 0, timeout)
                 )
             response = answer.http_response
             _check_content_type(response)
@@ -127,7 +127,7 @@ class Connection:
                     case "DELETE":
                         return await client.delete(path, cast_to=kind, options=options)
                     case _:
-                        sent = _utf8(body or {})
+                        sent = utf8(body)
                         return await client.post(path, body=sent, cast_to=kind, options=options)
         except TimeoutError:
             raise fault("upstream_timeout", f"{method} {path}") from None
@@ -183,20 +183,10 @@ def _tls(settings: UpstreamSettings) -> ssl.SSLContext:
     return context
 
 
-def _utf8(body: Body) -> Body:
-    """Return a body as UTF-8 can say it: a model's half surrogate pair may be in the history."""
-    try:
-        msgspec.json.encode(body)
-    except UnicodeEncodeError:
-        whole: Body = json.loads(json.dumps(body, ensure_ascii=False).encode(errors="replace"))
-        return whole
-    return body
-
-
 def _parsed(response: httpx.Response) -> Any:  # noqa: ANN401 # as above
     """Return the JSON of an answer, whatever type it says it has; there may be none."""
     try:
-        return json.loads(response.content) if response.content else None
+        return utf8(json.loads(response.content)) if response.content else None
     except (ValueError, RecursionError) as odd:
         raise fault("upstream_not_json", repr(response.content[:100])) from odd
 

@@ -1,8 +1,8 @@
 """Deleting what we have created on a server: beside the turns, and before the process ends."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 
 import anyio
 import structlog
@@ -30,35 +30,33 @@ class Deletion:
 
     connection: Connection
     sessions: Sessions
-    _waiting: MemoryObjectSendStream[Thread] = field(init=False)
-    _taken: MemoryObjectReceiveStream[Thread] = field(init=False)
-
-    def __post_init__(self) -> None:
-        streams = anyio.create_memory_object_stream[Thread](_WAITING_LIMIT)
-        self._waiting, self._taken = streams
+    _waiting: MemoryObjectSendStream[Thread] | None = None
 
     def forget(self, thread: Thread) -> None:
         """See `Upstream.forget`."""
-        try:
-            self._waiting.send_nowait(thread)
-        except (anyio.WouldBlock, anyio.ClosedResourceError, anyio.BrokenResourceError):
-            logger.warning("thread.leaked", dialect=thread.dialect, ids=thread.ids)
+        if self._waiting is not None:
+            with suppress(anyio.WouldBlock):
+                self._waiting.send_nowait(thread)
+                return
+        logger.warning("thread.leaked", dialect=thread.dialect, ids=thread.ids)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Delete until the context is left, and then what is left, for a while."""
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._run)
+        waiting, taken = anyio.create_memory_object_stream[Thread](_WAITING_LIMIT)
+        async with waiting, taken, anyio.create_task_group() as tasks:
+            self._waiting = waiting
+            tasks.start_soon(self._run, taken)
             try:
                 yield
             finally:
-                self._waiting.close()
+                self._waiting = None
+                waiting.close()
                 tasks.cancel_scope.deadline = anyio.current_time() + _LAST_WAIT_S
 
-    async def _run(self) -> None:
-        with self._taken:
-            async for thread in self._taken:
-                await self._delete(thread)
+    async def _run(self, taken: MemoryObjectReceiveStream[Thread]) -> None:
+        async for thread in taken:
+            await self._delete(thread)
         try:
             await self.sessions.delete_all()
         except UpstreamError as refused:

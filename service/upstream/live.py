@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
+import structlog
+
 from service.domain import Answers, Catalogue, PausedTurn, Plan, Thread, ToolAnswer, UpstreamInfo
 from service.ports import UpstreamTurn
 from service.settings.groups import ModerationSettings, UpstreamSettings
@@ -19,6 +21,8 @@ from service.upstream.sessions import Sessions
 from service.upstream.text import question_with
 from service.upstream.tool_groups import ToolGroups
 from statemachine import OutputModeration, Release
+
+logger = structlog.get_logger()
 
 _GUARDRAILS = "guardrails"
 """The one shield of a server that only has a switch for its own."""
@@ -43,6 +47,7 @@ class LiveUpstream:
     _offer: Offer | None = None
     _tool_groups: ToolGroups = field(init=False)
     _deletion: Deletion = field(init=False)
+    _left_out: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         url = str(self.settings.url)
@@ -73,7 +78,7 @@ class LiveUpstream:
         offer = self._known_offer()
         if self._speaks_agents(offer):
             return AgentTurn(
-                plan,
+                self._without_approvals(plan),
                 offer.name,
                 self._connection,
                 self._sessions,
@@ -117,6 +122,16 @@ class LiveUpstream:
     def forget(self, thread: Thread) -> None:
         """See `Upstream.forget`."""
         self._deletion.forget(thread)
+
+    def _without_approvals(self, plan: Plan) -> Plan:
+        """Leave out tools that may not run unasked: agent turns ask nobody."""
+        asked = [each for each in plan.mcp_servers if each.approval]
+        for each in asked:
+            if each.name not in self._left_out:
+                self._left_out.add(each.name)
+                logger.warning("mcp_server.left_out", server=each.name, reason="approval")
+        allowed = tuple(each for each in plan.mcp_servers if not each.approval)
+        return replace(plan, mcp_servers=allowed)
 
     def _known_offer(self) -> Offer:
         if self._offer is None:

@@ -2,18 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import anyio
 import msgspec
 
 from service.errors import UpstreamError
 from service.upstream.connection import Connection
+from service.upstream.faults import fault
 from statemachine import ShieldChecked, Touchpoint
 
 _REFUSED = "The request was refused by a safety shield."
 
 type Messages = list[dict[str, str]]
+type Violation = dict[str, object]
 
 
 @dataclass(slots=True, eq=False)
@@ -36,26 +37,30 @@ class ShieldModerator:
         answers = touchpoint is Touchpoint.ASSISTANT_OUTPUT
         shields = self.output_shields if answers else self.input_shields
         messages = _exchange(self.asked, text) if answers else [_user(text)]
-        violations: dict[str, Any] = {}
+        verdicts: dict[str, Violation | UpstreamError | None] = {}
 
         async def ask(shield: str) -> None:
-            violations[shield] = await self._violation(shield, messages)
+            verdicts[shield] = await self._violation(shield, messages)
 
         async with anyio.create_task_group() as tasks:
             for shield in shields:
                 tasks.start_soon(ask, shield)
-        failed = next((each for each in violations.values() if isinstance(each, Exception)), None)
-        if failed is not None:
-            raise failed
-        objections = (violations[shield] for shield in shields if violations[shield])
-        return _checked(touchpoint, next(objections, None))
+        objections: list[Violation] = []
+        for shield in shields:
+            verdict = verdicts[shield]
+            if isinstance(verdict, UpstreamError):
+                raise verdict
+            if verdict is not None:
+                objections.append(verdict)
+        return _checked(touchpoint, objections[0] if objections else None)
 
-    async def _violation(self, shield: str, messages: Messages) -> object:
+    async def _violation(self, shield: str, messages: Messages) -> Violation | UpstreamError | None:
         """Return what a shield objects to, or why it could not be asked."""
         body = {"shield_id": shield, "messages": messages, "params": {}}
         try:
             with anyio.fail_after(self.timeout_s):
                 answer = await self.connection.post("/v1/safety/run-shield", body, repeatable=True)
+            return _read(answer)
         except (UpstreamError, TimeoutError) as refused:
             detail = getattr(refused, "detail", None) or repr(refused)
             return UpstreamError(
@@ -64,17 +69,28 @@ class ShieldModerator:
                 getattr(refused, "status_code", 504),
                 detail=f"{shield}: {detail}",
             )
-        return answer.get("violation")
 
 
-def _checked(touchpoint: Touchpoint, violation: Any) -> ShieldChecked:  # noqa: ANN401 # JSON
+def _read(answer: object) -> Violation | None:
+    """Return what a shield objects to; who says neither yes nor no has not judged."""
+    odd = fault("upstream_unexpected", f"no verdict in {answer!r}"[:500])
+    if not isinstance(answer, dict) or "violation" not in answer:
+        raise odd
+    violation = answer["violation"]
+    if violation is not None and not isinstance(violation, dict):
+        raise odd
+    return violation
+
+
+def _checked(touchpoint: Touchpoint, violation: Violation | None) -> ShieldChecked:
     if violation is None:
         return ShieldChecked(touchpoint, None)
+    message, level = violation.get("user_message"), violation.get("violation_level")
     metadata = violation.get("metadata")
     return ShieldChecked(
         touchpoint,
-        violation.get("user_message") or _REFUSED,
-        violation_level=violation.get("violation_level"),
+        message if isinstance(message, str) and message else _REFUSED,
+        violation_level=level if isinstance(level, str) else None,
         metadata=msgspec.json.encode(metadata).decode() if metadata else None,
     )
 

@@ -22,7 +22,7 @@ DIALECT = "agents"
 _OWN = "own"
 _SHARED = "shared"
 _GONE = ("upstream_bad_request", "upstream_not_found")
-_IDLE_AGENTS = 20
+_IDLE = 20
 """Shared agents without a session that are kept for the next conversation."""
 
 type Config = Mapping[str, object]
@@ -41,6 +41,7 @@ class Sessions:
     connection: Connection
     root: str = "/v1alpha/agents"
     _shared: "OrderedDict[str, _Agent]" = field(default_factory=OrderedDict)
+    _owned: set[str] = field(default_factory=set)
     _creating: anyio.Lock = field(default_factory=anyio.Lock)
 
     async def open(self, config: Config, history: str) -> Thread:
@@ -53,6 +54,7 @@ class Sessions:
         if history:
             told = {**config, "instructions": f"{config['instructions']}{history}"}
             agent_id = await self._create_agent(told)
+            self._owned.add(agent_id)
             session_id = await self._create_session(agent_id)
             return Thread(DIALECT, (agent_id, session_id, _OWN), key)
         known = self._shared.get(key)
@@ -74,19 +76,25 @@ class Sessions:
         """
         agent_id, _, ownership = thread.ids
         if ownership == _OWN:
+            self._owned.discard(agent_id)
             await self.connection.delete(f"{self.root}/{agent_id}")
             return
         agent = self._shared.get(thread.fingerprint)
         if agent is not None and agent.agent_id == agent_id:
             agent.sessions -= 1
         await self.connection.delete(self.path(thread))
-        await self._delete_agents(idle=_IDLE_AGENTS)
+        await self._delete_agents(self._unused())
 
     async def delete_all(self) -> None:
-        """Delete the shared agents, with every session that they still have."""
-        for agent in self._shared.values():
-            agent.sessions = 0
-        await self._delete_agents(idle=0)
+        """Delete every agent, with the sessions that it still has.
+
+        Raises:
+            UpstreamError: the server does not delete one of them; the others are deleted.
+        """
+        left = [*(agent.agent_id for agent in self._shared.values()), *self._owned]
+        self._shared.clear()
+        self._owned.clear()
+        await self._delete_agents(left)
 
     def path(self, thread: Thread) -> str:
         """Return where a session is."""
@@ -116,14 +124,16 @@ class Sessions:
         answer = await self.connection.post(path, {"session_name": "turnstile"})
         return _id(answer, "session_id")
 
-    async def _delete_agents(self, idle: int) -> None:
-        """Delete shared agents without sessions, the longest unused first, but for some."""
+    def _unused(self) -> list[str]:
+        """Take out shared agents without sessions, the longest unused first, but for some."""
         unused = [key for key, agent in self._shared.items() if agent.sessions <= 0]
+        return [self._shared.pop(key).agent_id for key in unused[: max(0, len(unused) - _IDLE)]]
+
+    async def _delete_agents(self, agent_ids: list[str]) -> None:
         failed: UpstreamError | None = None
-        for key in unused[: max(0, len(unused) - idle)]:
-            agent = self._shared.pop(key)
+        for agent_id in agent_ids:
             try:
-                await self.connection.delete(f"{self.root}/{agent.agent_id}")
+                await self.connection.delete(f"{self.root}/{agent_id}")
             except UpstreamError as refused:
                 failed = refused
         if failed is not None:

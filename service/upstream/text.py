@@ -1,6 +1,9 @@
 """What is said to a model in words: attachments, a rebuilt history, what a client's tool said."""
 
+import json
 from collections.abc import Iterable
+
+import msgspec
 
 from service.domain import Answer, Approval, Attachment, PastTurn
 
@@ -31,3 +34,13 @@ def output_of(answer: Answer) -> str:
     if isinstance(answer, Approval):
         return f"{_DENIED}: {answer.reason}" if answer.reason else f"{_DENIED}."
     return f"{_TOOL_FAILED}{answer.content}" if answer.failed else answer.content
+
+
+def utf8[Value](value: Value) -> Value:
+    """Return JSON as UTF-8 can say it: models and shields may say half a surrogate pair."""
+    try:
+        msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        whole: Value = json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
+        return whole
+    return value

@@ -19,7 +19,17 @@ export async function readProblem(answer) {
     code: body?.code ?? (answer.ok ? "not_a_stream" : `http_${answer.status}`),
     response: detail?.response ?? `The service answered ${answer.status}.`,
     cause: detail?.cause ?? (body === null ? text.slice(0, 300) : JSON.stringify(detail ?? body)),
+    retry_after_s: retryAfterS(answer),
   };
+}
+
+/** The seconds that an answer asks to wait before the next try, null when it does not say. */
+export function retryAfterS(answer) {
+  const stated = answer.headers.get("Retry-After");
+  if (stated === null) return null;
+  // It may be a date as well (RFC 9110, section 10.2.3).
+  const seconds = /^\d+$/.test(stated) ? Number(stated) : (Date.parse(stated) - Date.now()) / 1_000;
+  return seconds > 0 ? Math.ceil(seconds) : null;
 }
 
 /** The value of a JSON text, null when it is none. */

@@ -1,28 +1,11 @@
-/** What a turn shows beside its text and its tool calls: verdicts, endings and sources. */
+/** What a turn shows beside its text, its calls and its verdicts: endings and sources. */
 
-import { element, factList, readable, safeHref } from "./elements.js";
-
-/** The verdict of a shield. */
-export function shieldCard({ touchpoint, verdict, message, violation_level: level, metadata }) {
-  const passed = verdict === "passed";
-  const title = passed ? "Shield passed" : "Shield violation";
-  const card = element(
-    "div",
-    { class: "shield-card", "data-verdict": verdict },
-    element("strong", {}, title),
-    element("span", { class: "touchpoint" }, touchpoint ?? ""),
-  );
-  if (level) card.append(element("span", { class: "touchpoint" }, `level: ${level}`));
-  if (message) card.append(element("p", {}, message));
-  if (metadata && readable(metadata) !== "{}") {
-    card.append(folded("Metadata", element("pre", {}, readable(metadata))));
-  }
-  return card;
-}
+import { element, factList, safeHref } from "./elements.js";
+import { counted } from "./ledger.js";
 
 /** An error: of the stream, or of the request before there was one. */
-export function errorCard({ code, status_code: status, response, cause, state, stored }) {
-  return element(
+export function errorCard({ response, cause, code, status_code: status, state, stored, ...rest }) {
+  const card = element(
     "section",
     { class: "error-card", "aria-label": "Error" },
     element("h4", {}, response || "The turn failed."),
@@ -34,6 +17,22 @@ export function errorCard({ code, status_code: status, response, cause, state, s
       ["Stored", storedWord(stored)],
     ]),
   );
+  if (rest.retry_after_s) card.append(element("p", { class: "hint" }, waitFor(rest.retry_after_s)));
+  return card;
+}
+
+function waitFor(seconds) {
+  return `The service asks to wait ${counted(seconds, "second")} before the next try.`;
+}
+
+/** The error of a question to a conversation that the service does not keep, and the way on. */
+export function unknownConversationCard(problem, askAnew) {
+  const card = errorCard({ ...problem, response: "The service no longer knows this conversation." });
+  const button = element("button", { type: "button", class: "ask-anew" }, "Ask in a new conversation");
+  button.addEventListener("click", askAnew);
+  const hint = "Nothing that was said above is known there.";
+  card.append(element("div", { class: "actions" }, button, element("span", { class: "hint" }, hint)));
+  return card;
 }
 
 const STOPPED_BY = {
@@ -49,36 +48,6 @@ export function interruptedCard({ by, stored }) {
     { class: "notice-card", "data-kind": "interrupted" },
     element("h4", {}, STOPPED_BY[by] ?? `This turn was stopped by ${by}.`),
     factList([["Partial answer stored", storedWord(stored)]]),
-  );
-}
-
-const ANSWERED_BY = "A client answers with POST …/tool_results; this page only shows the calls.";
-const AWAITED = {
-  tool_result: "The turn waits for the results of its client's tools.",
-  approval: "The turn waits for an approval.",
-  max_iterations: "The turn reached its iteration limit with calls still open.",
-};
-
-/** A turn that waits for something the client owes; its calls are shown in full as tool cards. */
-export function awaitingCard({ calls = [], reason, stored }) {
-  const rows = calls.map(({ tool_name: name, call_id: id }) =>
-    element(
-      "li",
-      {},
-      element("strong", { class: "tool-name" }, name ?? "tool call"),
-      element("code", { class: "call-id" }, id ?? ""),
-    ),
-  );
-  return element(
-    "section",
-    { class: "notice-card", "data-kind": "awaiting_input" },
-    element("h4", {}, AWAITED[reason] ?? "The turn waits for input."),
-    element("ul", { class: "awaited-calls" }, ...rows),
-    factList([
-      ["Reason", reason],
-      ["Stored", storedWord(stored)],
-    ]),
-    element("p", { class: "hint" }, ANSWERED_BY),
   );
 }
 
@@ -146,7 +115,8 @@ export function endFacts(data) {
   ]);
 }
 
-function storedWord(stored) {
+/** Whether a turn was stored, in a word; null when nothing says so. */
+export function storedWord(stored) {
   if (stored === undefined || stored === null) return null;
   return stored ? "yes" : "no";
 }
@@ -155,6 +125,7 @@ function scoreWord(score) {
   return typeof score === "number" ? `score ${Number(score.toFixed(3))}` : "no score";
 }
 
-function folded(summary, content) {
+/** Something that is shown when wanted. */
+export function folded(summary, content) {
   return element("details", { class: "folded" }, element("summary", {}, summary), content);
 }

@@ -1,5 +1,5 @@
 /**
- * A client of Turnstile's native dialect: ask, follow, resume, stop, prove. No DOM.
+ * A client of Turnstile's native dialect: ask, follow, answer, resume, stop, prove. No DOM.
  *
  *     const turn = ask({ query: "What is a pod?" });
  *     for await (const notice of turn) {
@@ -18,11 +18,11 @@
  * | unreadable | id, payload                                          | an event is not JSON        |
  * | lost       | after, delayMs, attempt, maxTries, deliberate        | the connection is gone      |
  * | gave_up    | after                                                | until `retry()` is called   |
- * | refused    | status, code, response, cause                        | an HTTP error; before proof |
+ * | refused    | status, code, response, cause, retry_after_s         | an HTTP error; before proof |
  * | proof      | proof, terminal                                      | the last one                |
  */
 
-import { isStream, parsed, percentDecoded, readProblem, settled } from "./answers.js";
+import { isStream, parsed, percentDecoded, readProblem, retryAfterS, settled } from "./answers.js";
 import { Ledger } from "./ledger.js";
 import { FrameParser } from "./sse.js";
 
@@ -52,18 +52,31 @@ const PASSING_STATUS = new Set([429, 500, 502, 503, 504]);
  * @param {Partial<typeof DEFAULTS>} [options]
  */
 export function ask(body, options) {
-  return new Turn({ body, requestId: null }, options);
+  return new Turn({ body, opening: "" }, options);
 }
 
 /** Follows a turn that was started elsewhere, from its first event. */
 export function follow(requestId, options) {
-  return new Turn({ body: null, requestId }, options);
+  return new Turn({ requestId }, options);
+}
+
+/**
+ * Answers the calls of a turn that ended in `awaiting_input`; it goes on in a stream of its own.
+ * @param {string} requestId of the stream that ended so
+ * @param {{tool_results: object[]}|{approvals: object[]}} answers one for each call
+ */
+export function answer(requestId, answers, options) {
+  const opening = `/${encodeURIComponent(requestId)}/tool_results`;
+  // The same answers again lead to the same stream, so a try too many does no harm.
+  return new Turn({ body: answers, opening, repeatable: true }, options);
 }
 
 class Turn {
   requestId;
   reconnections = 0;
   #body;
+  #opening;
+  #repeatable;
   #options;
   #retryMs;
   #ledger = new Ledger();
@@ -75,9 +88,11 @@ class Turn {
   #abort = new AbortController();
   #wake = () => {};
 
-  constructor({ body, requestId }, options = {}) {
-    this.#body = body;
+  constructor({ requestId = null, body, opening, repeatable = false }, options = {}) {
     this.requestId = requestId;
+    this.#body = body;
+    this.#opening = opening;
+    this.#repeatable = repeatable;
     this.#options = { ...DEFAULTS, ...options };
     this.#retryMs = this.#options.retryMs;
   }
@@ -143,7 +158,8 @@ class Turn {
 
   #path() {
     const root = `${this.#options.base}/v1/streaming_query`;
-    return this.requestId === null ? root : `${root}/${encodeURIComponent(this.requestId)}`;
+    if (this.requestId === null) return root + this.#opening;
+    return `${root}/${encodeURIComponent(this.requestId)}`;
   }
 
   async *#connect() {
@@ -239,8 +255,8 @@ class Turn {
 
   async *#refuse(answer, resuming) {
     if (resuming && PASSING_STATUS.has(answer.status)) {
-      const seconds = Number(answer.headers.get("Retry-After"));
-      if (seconds > 0) this.#retryMs = Math.min(seconds * 1_000, this.#options.maxDelayMs);
+      const delayMs = (retryAfterS(answer) ?? 0) * 1_000;
+      if (delayMs > 0) this.#retryMs = Math.min(delayMs, this.#options.maxDelayMs);
       await settled(answer.body?.cancel());
       return;
     }
@@ -256,10 +272,13 @@ class Turn {
     }
     this.#attempts += 1;
     // A question whose answer got lost may have started a turn: only a person asks it again.
-    if (this.#attempts > this.#options.maxTries || this.requestId === null) {
+    const known = this.requestId !== null || this.#repeatable;
+    if (this.#attempts > this.#options.maxTries || !known) {
       this.#attempts = 0;
       yield { kind: "gave_up", after: this.lastId };
       await this.#sleep(null);
+      // Whoever has stopped it instead does not want it to be asked again.
+      this.#finished ||= this.#stopping && this.requestId === null;
       return;
     }
     const delayMs = deliberate ? this.#retryMs : this.#backoffMs();

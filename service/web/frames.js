@@ -40,6 +40,11 @@ export class FrameDrawer {
     this.#keep({ raw: text, kind: "note" });
   }
 
+  /** Marks where another stream of the same turn begins. */
+  divide(text) {
+    this.#keep({ raw: text, kind: "divider" });
+  }
+
   clear() {
     this.#kept = [];
     this.#undrawn = [];

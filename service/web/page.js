@@ -1,20 +1,20 @@
 /** The page: one conversation, one turn at a time, and everything that a turn tells about itself. */
 
-import { ask } from "./client.js";
+import { answer, ask } from "./client.js";
 import { Composer } from "./composer.js";
-import { Diagram } from "./diagram.js";
+import { element } from "./elements.js";
 import { FrameDrawer } from "./frames.js";
-import { counted, gapPhrase, proofLine } from "./ledger.js";
+import { proofLine } from "./ledger.js";
+import { Machine } from "./machine.js";
 import { Painter } from "./painter.js";
 import { Sessions } from "./sessions.js";
-import { ENDINGS, STATUS } from "./status.js";
+import { ENDINGS, REFUSALS, STATUS } from "./status.js";
 import { TurnView } from "./turn_view.js";
 
 const byId = (id) => document.getElementById(id);
-const PHONE = matchMedia("(max-width: 55rem)");
 
 const painter = new Painter(byId("conversation"));
-const diagram = new Diagram(byId("diagram"), byId("path"));
+const machine = new Machine();
 const sessions = new Sessions((query) => start(query));
 const composer = new Composer({ send: start, stop, cut: () => turn?.cut() });
 const frames = new FrameDrawer({
@@ -26,28 +26,41 @@ const frames = new FrameDrawer({
   close: byId("frames-close"),
 });
 
+// The stream that is read, and the block of the page in which it is drawn.
 let turn = null;
 let view = null;
 let conversationId = null;
-let refusal = null;
+// The last stream of a turn that waits for answers, null when none does.
+let pausedId = null;
+// How the stream ends where that is not what its terminal event says.
+let ending = null;
 
 byId("new-conversation").addEventListener("click", newConversation);
 byId("retry").addEventListener("click", retry);
+byId("to-calls").addEventListener("click", () => view?.openCalls?.focus());
 addEventListener("online", () => turn?.requestId && turn.retry());
-byId("diagram-fold").open = !PHONE.matches;
-PHONE.addEventListener("change", ({ matches }) => (byId("diagram-fold").open = !matches));
-byId("diagram-names").addEventListener("click", toggleNames);
-diagram.load("/diagram.svg");
 sessions.load("/v1/info");
 
-async function start(query) {
+function start(query) {
   if (turn !== null) {
     say(STATUS.busy);
     return;
   }
   openTurn(query);
-  const current = ask(conversationId === null ? { query } : { query, conversation_id: conversationId });
+  read(ask(conversationId === null ? { query } : { query, conversation_id: conversationId }), query);
+}
+
+/** Lets a turn go on that waits for answers; its next stream is drawn where it has stopped. */
+function answerCalls(answers, query) {
+  if (turn !== null) return;
+  frames.divide("Answers sent: a new stream of the same turn");
+  beginWaiting(STATUS.sending);
+  read(answer(pausedId, answers), query);
+}
+
+async function read(current, query) {
   turn = current;
+  ending = null;
   for await (const notice of current) {
     // The reader has gone to another conversation; this turn has nothing to draw on any more.
     if (turn !== current) return;
@@ -62,19 +75,22 @@ async function start(query) {
 
 function openTurn(query) {
   view?.retire();
-  refusal = null;
-  view = new TurnView(query, painter);
+  pausedId = null;
+  view = new TurnView(query, painter, (answers) => answerCalls(answers, query));
   byId("welcome").hidden = true;
   sessions.leaveWelcome();
   byId("turns").append(view.element);
   painter.follow();
-  diagram.reset();
-  showState();
+  machine.begin("Waiting for the first event.");
+  beginWaiting(STATUS.connecting);
+}
+
+function beginWaiting(status) {
   composer.waiting();
+  byId("to-calls").hidden = true;
   document.body.dataset.turn = "running";
   document.body.dataset.reconnections = "0";
-  showProof("Waiting for the first event.", "open");
-  say(STATUS.connecting);
+  say(status);
 }
 
 const REACTIONS = {
@@ -83,6 +99,7 @@ const REACTIONS = {
     byId("retry").hidden = true;
     if (notice.recording !== null) view.played(sessions.picked(notice.recording, query));
     if (notice.status !== 200) return;
+    if (view.openCalls !== null) goOn();
     composer.connected();
     document.body.dataset.reconnections = String(turn.reconnections);
     if (turn.reconnections > 0) view.remark(`Resumed after event ${notice.resumedAfter}.`);
@@ -94,8 +111,12 @@ const REACTIONS = {
     if (event === "tool_call") say(STATUS.tool(data.token?.tool_name));
     if (event === "tool_result") say(STATUS.answering);
     view.show(event, data);
-    diagram.move(states);
-    painter.soon(showState);
+    if (event === "end" && data.finish_reason in REFUSALS) {
+      ending = { name: "end", status: REFUSALS[data.finish_reason] };
+    }
+    if (view.openCalls !== null) pause();
+    machine.move(states);
+    painter.soon(machine.showState);
     painter.soon(showCount);
   },
   gap: ({ from, to }) => view.lose(from, to),
@@ -111,27 +132,63 @@ const REACTIONS = {
     byId("retry").hidden = false;
     say(STATUS.gaveUp(after));
   },
-  refused: (problem) => {
-    view.refuse({ ...problem, status_code: problem.status });
-    refusal = { name: "error", status: STATUS.failed(problem.code) };
-  },
+  refused: (notice, query) => refuse({ ...notice, status_code: notice.status }, query),
   proof: ({ proof, terminal }) => {
     // What still waits to be drawn must not overwrite the verdict.
     painter.flush();
-    if (proof.events === 0) showProof("No events: there was no stream.", "open");
-    else showProof(proofLine(proof, turn.reconnections), proof.whole ? "good" : "bad");
+    if (proof.events > 0) {
+      machine.prove(proofLine(proof, turn.reconnections), proof.whole ? "good" : "bad");
+    } else if (pausedId === null) machine.prove("No events: there was no stream.", "open");
     if (turn.reconnections > 0 && proof.whole) view.remark(STATUS.whole(proof), "good");
-    const unsaid = proof.events === 0 ? ENDINGS.unheard : ENDINGS.none;
-    close(refusal ?? ENDINGS[terminal] ?? unsaid);
+    close(ending ?? ENDINGS[terminal] ?? unsaid(proof.events));
   },
 };
 
+function pause() {
+  pausedId = turn.requestId;
+  ending = { name: "awaiting_input", status: STATUS.waits };
+}
+
+/** How a stream ends that did not tell its end. */
+function unsaid(events) {
+  if (events > 0) return ENDINGS.none;
+  return pausedId === null ? ENDINGS.unheard : ENDINGS.unanswered;
+}
+
+/** The service has taken the answers, and the machine starts again at idle. */
+function goOn() {
+  pausedId = null;
+  view.goOn();
+  machine.begin("Waiting for the first event.");
+}
+
+function refuse(problem, query) {
+  if (problem.code === "conversation_unknown") {
+    view.refuseConversation(problem, () => askAnew(query));
+    ending = { name: "error", status: STATUS.unknown };
+    return;
+  }
+  view.refuse(problem);
+  if (pausedId === null) ending = { name: "error", status: STATUS.failed(problem.code) };
+  else ending = { name: view.openCalls ? "awaiting_input" : "error", status: STATUS.untaken(problem.code) };
+}
+
+/** Begins another conversation below the old one, whose last question the service did not take. */
+function askAnew(query) {
+  view.element.replaceWith(element("p", { class: "divider" }, "A new conversation begins here"));
+  view = null;
+  conversationId = null;
+  byId("conversation").focus({ preventScroll: true });
+  start(query);
+}
+
 function close({ name, status }) {
   view.close();
-  showState();
+  machine.showState();
   turn = null;
   composer.idle();
   byId("retry").hidden = true;
+  byId("to-calls").hidden = view.openCalls === null;
   say(status);
   // Last, because it tells whoever waits that everything else is in its place.
   document.body.dataset.turn = name;
@@ -155,44 +212,25 @@ function newConversation() {
   turn?.leave();
   turn = null;
   view = null;
+  pausedId = null;
   conversationId = null;
   byId("turns").replaceChildren();
   byId("welcome").hidden = false;
   sessions.enterWelcome();
-  diagram.reset();
-  showState();
+  machine.begin("No events yet.");
   frames.clear();
   composer.idle();
   composer.focus();
   byId("retry").hidden = true;
+  byId("to-calls").hidden = true;
   document.body.dataset.turn = "idle";
   document.body.dataset.reconnections = "0";
-  showProof("No events yet.", "open");
   say(STATUS.ready);
-}
-
-/** Event names need room, so the panel grows as long as they are shown. */
-function toggleNames({ currentTarget }) {
-  const shown = document.body.classList.toggle("named");
-  currentTarget.setAttribute("aria-pressed", String(shown));
-}
-
-function showState() {
-  const { state } = byId("diagram").dataset;
-  byId("current-state").textContent = state;
-  byId("current-state").dataset.state = state;
 }
 
 function showCount() {
   // Drawing may lag behind the end of a turn, whose proof must stand.
-  if (turn === null) return;
-  const { soFar } = turn;
-  showProof(`${counted(soFar.events, "event")} so far, ${gapPhrase(soFar)}`, "open");
-}
-
-function showProof(text, verdict) {
-  byId("proof").textContent = text;
-  byId("proof").dataset.verdict = verdict;
+  if (turn !== null) machine.count(turn.soFar);
 }
 
 /** Writes the status line; screen readers hear it, so it is kept to what has changed. */

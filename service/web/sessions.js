@@ -1,4 +1,4 @@
-/** The recorded questions and the words about recorded answers, from `GET /v1/info`. */
+/** What answers, and the recorded questions where recordings do, from `GET /v1/info`. */
 
 import { element } from "./elements.js";
 
@@ -22,8 +22,8 @@ export class Sessions {
     if (info === null) return;
     this.#known = info.sessions ?? [];
     this.#list.append(...this.#known.map((session) => this.#row(session)));
-    byId("recorded-badge").hidden = !info.upstream?.recorded;
-    byId("recorded-notice").textContent = info.upstream?.notice ?? "";
+    this.#name(info.upstream ?? {});
+    byId("welcome-sessions").hidden = this.#known.length === 0;
     if (!byId("welcome").hidden) return;
     this.leaveWelcome();
   }
@@ -48,6 +48,13 @@ export class Sessions {
     byId("welcome-sessions").append(this.#list);
     byId("more-sessions").hidden = true;
     byId("recorded-picked").textContent = "";
+  }
+
+  #name({ recorded, notice }) {
+    byId("upstream").hidden = !notice;
+    byId("upstream").dataset.recorded = String(Boolean(recorded));
+    byId("upstream-kind").textContent = recorded ? "Recorded" : "Live";
+    byId("upstream-notice").textContent = notice ?? "";
   }
 
   #row({ title, query, dialect, server }) {

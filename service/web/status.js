@@ -5,12 +5,16 @@ export const STATUS = {
   connecting: "Connecting.",
   answering: "Answering.",
   stopping: "Stopping.",
+  sending: "Sending the answers.",
+  waits: "The turn waits for your answer.",
+  unknown: "The service no longer knows this conversation.",
   busy: "An answer is still running. Stop it or wait for its end.",
   tool: (name) => `Running ${name ?? "a tool"}.`,
   resumed: (after) => `Resumed after event ${after}.`,
   gaveUp: (after) =>
     after > 0 ? `No connection. Stopped trying after event ${after}.` : "The service did not answer.",
   failed: (code) => `Failed: ${code}.`,
+  untaken: (code) => `The answers were not taken: ${code}.`,
   whole: ({ events }) => `Nothing was lost or doubled: all ${events} events, numbered without a gap.`,
   stopFailed: (message) => `The turn could not be stopped. ${message}`.trim(),
   lost: ({ after, delayMs, attempt, maxTries, deliberate }) => {
@@ -21,12 +25,23 @@ export const STATUS = {
   },
 };
 
+/** What the status line says of an answer that is a refusal, by `finish_reason`. */
+export const REFUSALS = {
+  __proto__: null,
+  shield: "Refused by a shield.",
+  refusal: "Refused by the model.",
+};
+
 /** How each terminal event is named on the body and told in the status line. */
 export const ENDINGS = {
   end: { name: "end", status: "Answer complete." },
   error: { name: "error", status: "The turn failed." },
   interrupted: { name: "interrupted", status: "Stopped." },
-  awaiting_input: { name: "awaiting_input", status: "The turn waits for input." },
+  awaiting_input: { name: "awaiting_input", status: "The turn waits for input, but cannot be answered." },
   unheard: { name: "interrupted", status: "Stopped before the service had answered." },
+  unanswered: {
+    name: "awaiting_input",
+    status: "Stopped. Whether the answers arrived is not known; they can be sent again.",
+  },
   none: { name: "error", status: "The stream is over, but its end was never told." },
 };

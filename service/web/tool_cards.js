@@ -11,8 +11,13 @@ const LABELS = {
   ok: "ok",
   failed: "failed",
   pending: "awaiting input",
+  answered: "answered",
+  approved: "approved",
+  denied: "denied",
   unfinished: "not finished",
 };
+
+const UNDER_WAY = new Set(["running", "answered"]);
 
 /** One call. `callId` is null until the service names it. */
 class ToolCard {
@@ -72,6 +77,13 @@ class ToolCard {
     this.mark(status);
   }
 
+  /** Shows what the client has answered; a result comes back in the stream as well. */
+  answer({ approve, reason }) {
+    if (approve === undefined) this.mark("answered");
+    else this.mark(approve ? "approved" : "denied");
+    if (reason) this.element.append(element("h4", {}, "Reason"), element("pre", {}, reason));
+  }
+
   finish({ token, status, referenced_documents: documents = [] }) {
     this.mark(status === "failed" ? "failed" : "ok");
     const shown = token.summary ?? token.response;
@@ -101,20 +113,23 @@ export class ToolCards {
   }
 
   call({ call_id: callId, token, server_label: serverLabel }) {
-    this.#bind(callId, token.tool_name).complete(token, serverLabel, "running");
+    const card = this.#bind(callId, token.tool_name, token.arguments);
+    card.complete(token, serverLabel, "running");
   }
 
-  /** Shows a call that the client must answer, or approve. */
+  /** Shows a call that the client must answer, or approve; returns its card. */
   owe({ call_id: callId, server_label: serverLabel, ...call }) {
     // The id of an approval is not the id under which its arguments were written.
     const written = this.#cards.find((card) => card.status === "writing" && card.says(call.arguments));
     const card = written ?? this.#bind(callId, call.tool_name);
+    card.callId = callId;
     card.complete(call, serverLabel, "pending");
+    return card;
   }
 
   result(data) {
-    const running = (card) => card.callId === data.call_id && card.status === "running";
-    const known = this.#cards.find(running);
+    const open = (card) => card.callId === data.call_id && UNDER_WAY.has(card.status);
+    const known = this.#cards.find(open);
     // A resumed turn reports results of calls that its earlier stream opened.
     const card = known ?? this.#open(data.call_id);
     if (!known) card.rename(data.token.tool_name);
@@ -127,8 +142,8 @@ export class ToolCards {
     for (const card of open) card.mark("unfinished");
   }
 
-  #bind(callId, name) {
-    const card = this.#unbound(callId, name) ?? this.#open(callId);
+  #bind(callId, name, given) {
+    const card = this.#unbound(callId, name) ?? this.#approved(name, given) ?? this.#open(callId);
     card.callId = callId;
     return card;
   }
@@ -146,6 +161,12 @@ export class ToolCards {
     const last = open.at(-1);
     const sameName = !name || !last?.name || last.name === name;
     return last && sameName && !last.written ? last : undefined;
+  }
+
+  /** An approved call is executed under another id than the one of its approval. */
+  #approved(name, given) {
+    const approved = (card) => card.status === "approved" && card.name === name;
+    return this.#cards.find((card) => approved(card) && card.says(given));
   }
 
   #unbound(callId, name) {

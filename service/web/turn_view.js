@@ -1,24 +1,28 @@
 /** One turn in the conversation: the question, what happened, the answer, how it ended. */
 
 import {
-  awaitingCard,
   documentList,
   endFacts,
   errorCard,
   interruptedCard,
   ragChunks,
   remark,
-  shieldCard,
   truncation,
+  unknownConversationCard,
 } from "./cards.js";
 import { element } from "./elements.js";
+import { OpenCalls } from "./open_calls.js";
 import { LiveText } from "./painter.js";
 import { Prose } from "./prose.js";
+import { ShieldNotes } from "./shield_notes.js";
 import { ToolCards } from "./tool_cards.js";
 
-/** Draws the events of one turn in the order in which they come. */
+/** Draws the events of one turn, however many streams it has, in the order in which they come. */
 export class TurnView {
+  /** The calls that wait for answers, null when none do. */
+  openCalls = null;
   #painter;
+  #answerCalls;
   #timeline = element("div", { class: "timeline" });
   #remarks = element("ul", { class: "remarks" });
   #ending = element("footer", { class: "ending" });
@@ -30,9 +34,12 @@ export class TurnView {
   #lossy = false;
   #reasoning = null;
   #tools;
+  #shields = new ShieldNotes((note) => this.#place(note));
 
-  constructor(question, painter) {
+  /** @param {(answers: object) => void} answerCalls sends the answers to the calls that wait */
+  constructor(question, painter, answerCalls) {
     this.#painter = painter;
+    this.#answerCalls = answerCalls;
     this.#tools = new ToolCards(painter, (card) => this.#placeTool(card));
     const asked = element("p", { class: "question", dir: "auto" }, question);
     this.element = element(
@@ -72,7 +79,24 @@ export class TurnView {
 
   /** Shows an error that came instead of a stream. */
   refuse(problem) {
-    this.#end(errorCard(problem));
+    if (this.openCalls === null) this.#end(errorCard(problem));
+    else if (!this.openCalls.refuse(problem)) this.openCalls = null;
+    this.#painter.soon(() => {});
+  }
+
+  /** Shows that the conversation is not kept; `askAnew` begins another with the same question. */
+  refuseConversation(problem, askAnew) {
+    this.#end(unknownConversationCard(problem, askAnew));
+  }
+
+  /** The open calls were answered, and the turn goes on below them. */
+  goOn() {
+    this.openCalls.settle();
+    this.openCalls = null;
+    this.#parted = this.#answer.text !== "";
+    this.#reasoning = null;
+    this.element.classList.add("running");
+    this.#painter.follow();
   }
 
   /** The turn is over, however it ended. */
@@ -80,16 +104,20 @@ export class TurnView {
     this.#painter.flush();
     this.#foldReasoning();
     this.#tools.close();
+    this.openCalls?.release();
     this.element.classList.remove("running");
   }
 
-  /** An older turn gives the id up to the newest one. */
+  /** An older turn gives the id up to the newest one, and waits for nothing any more. */
   retire() {
+    this.openCalls?.close("Not answered: the conversation went on without it.");
+    this.openCalls = null;
     this.#answer.element.removeAttribute("id");
   }
 
   #drawings = {
     __proto__: null,
+    start: ({ output_release: release }) => this.#shields.release(release),
     token: ({ token }) => {
       if (this.#parted) this.#openAnswer();
       this.#answer.append(token);
@@ -101,16 +129,21 @@ export class TurnView {
       this.#tools.result(data);
       this.#partAnswer();
     },
-    shield: (data) => this.#place(shieldCard(data)),
+    shield: (data) => this.#shields.add(data),
     turn_complete: ({ token }) => this.#complete(token ?? ""),
     end: (data) => this.#endInOrder(data),
     error: (data) => this.#endPartial(errorCard(data), "Partial answer"),
     interrupted: (data) => this.#endPartial(interruptedCard(data), "Partial answer, stopped here"),
-    awaiting_input: (data) => {
-      (data.calls ?? []).forEach((call) => this.#tools.owe(call));
-      this.#end(awaitingCard(data));
-    },
+    awaiting_input: (data) => this.#wait(data),
   };
+
+  #wait(data) {
+    const cards = (data.calls ?? []).map((call) => this.#tools.owe(call));
+    const send = this.#recording.hidden ? this.#answerCalls : null;
+    const calls = new OpenCalls(data, cards, send);
+    this.#place(calls.element);
+    if (calls.answerable) this.openCalls = calls;
+  }
 
   #openAnswer() {
     this.#answer?.element.removeAttribute("id");
