@@ -1,6 +1,5 @@
 """What a server is and offers: asked for all at once, and kept for a short time."""
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -47,7 +46,8 @@ class CachedOffer:
     ttl_s: float
     _offer: Offer | None = None
     _failed: UpstreamError | None = None
-    _answered_at: float = -math.inf
+    _answers: int = 0
+    _expires_at: float = 0.0
     _lock: anyio.Lock = field(default_factory=anyio.Lock)
 
     async def get(self, *, renew: bool = False) -> Offer:
@@ -56,12 +56,12 @@ class CachedOffer:
         Raises:
             UpstreamError: the server cannot be asked, and never could.
         """
-        asked_at = anyio.current_time()
-        if self._offer and not renew and asked_at < self._answered_at + self.ttl_s:
+        if self._offer and not renew and anyio.current_time() < self._expires_at:
             return self._offer
+        known = self._answers
         async with self._lock:
             # Who has waited for another caller gets what that one got, even a failure.
-            if self._answered_at < asked_at:
+            if self._answers == known:
                 await self._renew()
         if self._offer is not None:
             return self._offer
@@ -74,7 +74,8 @@ class CachedOffer:
             self._failed = failed
             if self._offer is not None:
                 logger.warning("catalogue.not_renewed", code=failed.code, detail=failed.detail)
-        self._answered_at = anyio.current_time()
+        self._answers += 1
+        self._expires_at = anyio.current_time() + self.ttl_s
 
 
 async def fetch_offer(connection: Connection) -> Offer:

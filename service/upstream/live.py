@@ -15,6 +15,7 @@ from service.upstream.connection import Connection
 from service.upstream.deletion import Deletion
 from service.upstream.faults import fault
 from service.upstream.moderation import ShieldModerator
+from service.upstream.responses import DIALECT as RESPONSES
 from service.upstream.responses import ResponseResume, ResponsesStyle, ResponseTurn
 from service.upstream.sessions import DIALECT as AGENTS
 from service.upstream.sessions import Sessions
@@ -23,6 +24,9 @@ from service.upstream.tool_groups import ToolGroups
 from statemachine import OutputModeration, Release
 
 logger = structlog.get_logger()
+
+_NOTICE = "Answers come from a live server."
+"""Where it is concerns the log, not everybody who can read /v1/info."""
 
 _GUARDRAILS = "guardrails"
 """The one shield of a server that only has a switch for its own."""
@@ -50,8 +54,7 @@ class LiveUpstream:
     _left_out: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        url = str(self.settings.url)
-        self.info = UpstreamInfo("live", recorded=False, notice=f"Answers come from {url}")
+        self.info = UpstreamInfo("live", recorded=False, notice=_NOTICE)
         self._connection = Connection(self.settings)
         self._offers = CachedOffer(self._connection, self.settings.catalogue_ttl_s)
         self._sessions = Sessions(self._connection)
@@ -68,6 +71,8 @@ class LiveUpstream:
         """See `Upstream.catalogue`."""
         offer = await self._offers.get(renew=renew)
         if offer is not self._offer:
+            if self._offer is None or self._offer.name != offer.name:
+                self._announce(offer)
             self._offer = offer
             self._sessions.root = f"/v1{'alpha' if offer.version >= _ALPHA else ''}/agents"
             self._tool_groups = ToolGroups(self._connection, offer.tool_groups)
@@ -137,6 +142,15 @@ class LiveUpstream:
         if self._offer is None:
             raise fault("upstream_unexpected", "the catalogue was not asked for")
         return self._offer
+
+    def _announce(self, offer: Offer) -> None:
+        """Tell operators what was found, and what will not be judged."""
+        dialect = AGENTS if self._speaks_agents(offer) else RESPONSES
+        url = self.settings.url
+        address = f"{url.scheme}://{url.host}:{url.port}" if url else None
+        logger.info("upstream.recognised", server=offer.name, dialect=dialect, address=address)
+        if dialect == RESPONSES and self.moderation.by == "turnstile" and not offer.has_shields:
+            logger.warning("moderation.unavailable", server=offer.name)
 
     def _speaks_agents(self, offer: Offer) -> bool:
         if self.settings.dialect == "auto":
