@@ -5,15 +5,13 @@ the benchmark, and the loopback. Times are medians in ms of warm turns, one afte
 """
 
 import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import httpx
 
-from tests.support.server import ROOT, served
+from tests.support.prompt_server import prompt_server
+from tests.support.server import served
 
 TURNS = 100
 LIMIT_MS = 5.0
@@ -22,17 +20,6 @@ SERVERS = {
     "agents": ("0.3.5", "/v1alpha/agents/a/session/s/turn"),
     "responses": ("0.7.3", "/v1/responses"),
 }
-
-
-@contextmanager
-def prompt_server(version: str) -> Iterator[str]:
-    """Run the upstream in a process of its own."""
-    command = [sys.executable, "-m", "tests.benchmarks.prompt_server", version]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
-        finally:
-            process.terminate()
 
 
 def first_byte_ms(client: httpx.Client, url: str, body: dict[str, object]) -> tuple[float, str]:
