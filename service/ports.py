@@ -183,7 +183,7 @@ class Conversations(Protocol):
         ...
 
     async def take_thread(self, conversation_id: str) -> None:
-        """Note that a turn goes on with the thread: nothing else may until it is given back."""
+        """Note that a turn begins: nothing else may use the thread until it is given back."""
         ...
 
     async def save(

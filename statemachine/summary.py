@@ -69,6 +69,11 @@ class Summary:
         return "".join(self._pieces)
 
     @property
+    def told(self) -> bool:
+        """Tell whether a history holds the turn: something was said, and no shield refused it."""
+        return bool(self.answer) and self.finish_reason is not FinishReason.SHIELD
+
+    @property
     def documents(self) -> tuple[Document, ...]:
         """The documents that tools referred to, each url (or document without one) once."""
         found: dict[object, Document] = {}

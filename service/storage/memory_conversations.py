@@ -25,8 +25,8 @@ class MemoryConversations:
 
     async def take_thread(self, conversation_id: str) -> None:
         """See `Conversations.take_thread`."""
-        if conversation_id in self._kept:
-            self._keep(replace(self._kept[conversation_id], thread=None))
+        before = self._kept.get(conversation_id) or Conversation(conversation_id)
+        self._keep(replace(before, thread=None))
 
     async def save(
         self,

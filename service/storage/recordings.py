@@ -5,7 +5,9 @@ written. Nothing that goes wrong with the disk ever touches a turn: the log says
 recording ends there.
 """
 
+import errno
 import os
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,13 +79,13 @@ class FileTape:
         """Write one line; the first that fails or is too much is the last."""
         if self._file is None:
             return
-        self._size_bytes += len(line)
-        if self._size_bytes > self.limit_bytes:
+        if self._size_bytes + len(line) > self.limit_bytes:
             logger.warning("recording.cut", path=str(self.path), limit_bytes=self.limit_bytes)
             self._close()
             return
         try:
-            os.write(self._file, line)
+            _write_whole(self._file, line, self._size_bytes)
+            self._size_bytes += len(line)
         except OSError as failed:
             logger.warning("recording.failed", path=str(self.path), error=repr(failed))
             self._close()
@@ -92,6 +94,13 @@ class FileTape:
         file, self._file = self._file, None
         if file is not None:
             os.close(file)
+
+
+def _write_whole(file: int, line: bytes, at_bytes: int) -> None:
+    """Write a line after `at_bytes`; a disk that takes only a part of it gets nothing of it."""
+    if os.write(file, line) < len(line):
+        os.ftruncate(file, at_bytes)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +154,10 @@ def open_recorder(settings: RecordingSettings) -> FileRecorder | NoRecorder:
         return NoRecorder()
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
     except OSError as failed:
         raise SettingsInvalid(f"Recordings cannot go to {directory}: {failed.strerror}") from failed
-    if not os.access(directory, os.W_OK | os.X_OK):
-        raise SettingsInvalid(f"Recordings cannot go to {directory}: it is not writable")
     return FileRecorder(directory, settings)
 
 

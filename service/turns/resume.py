@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import anyio
 
 from service.domain import Answers, Approval, PausedTurn, ToolAnswer, TurnIds
-from service.errors import RequestInvalid
+from service.errors import NotAwaiting, RequestInvalid
 from service.turns.services import Services
 from service.turns.turn import RunningTurn
 from statemachine import TurnStream
@@ -23,11 +23,10 @@ async def resume_turn(services: Services, request_id: str, answers: Answers) -> 
     """
     services.live.admit()
     started_at = anyio.current_time()
-    waiting = (await services.log.reader(request_id, 0)).ids
-    paused = await services.paused.find(request_id)
+    paused = await _find(services, request_id)
     answers = checked(paused, answers)
     await services.upstream.catalogue()
-    ids = TurnIds(str(uuid.uuid4()), waiting.conversation_id)
+    ids = TurnIds(str(uuid.uuid4()), paused.plan.conversation.conversation_id)
     first = await services.paused.claim(request_id, answers, ids.request_id)
     if first != ids.request_id:
         return first
@@ -40,6 +39,15 @@ async def resume_turn(services: Services, request_id: str, answers: Answers) -> 
         await services.paused.release(request_id)
         raise
     return turn
+
+
+async def _find(services: Services, request_id: str) -> PausedTurn:
+    """A turn may be answered when its events are gone; without either it is unknown."""
+    try:
+        return await services.paused.find(request_id)
+    except NotAwaiting:
+        await services.log.reader(request_id, 0)
+        raise
 
 
 def checked(paused: PausedTurn, answers: Answers) -> Answers:

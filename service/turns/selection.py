@@ -144,7 +144,7 @@ def _mcp_servers(
         for each in configured
     )
     if given:
-        raise McpHeadersInvalid(f"No MCP server {next(iter(given))!r} is configured.")
+        raise McpHeadersInvalid(f"No MCP server {next(iter(given))[:100]!r} is configured.")
     return servers
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from service.domain import PastTurn, PausedTurn, Thread
 from service.ports import Conversations, PausedTurns, Upstream
 from service.turns.turn import RunningTurn
-from statemachine import AwaitingInput, FinishReason, InputReason, Summary
+from statemachine import AwaitingInput, InputReason, Summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,8 @@ class Settler:
         if turn.resumes is not None and not turn.accepted:
             await self.paused.release(turn.resumes)
             return None
-        thread = turn.upstream.thread(summary) if turn.accepted else turn.came_from
+        kept = turn.upstream.thread(summary)
+        thread = kept if turn.accepted else turn.came_from
         waits = turn.accepted and thread is not None and _owes(summary)
         if waits and thread is not None:
             await self._pause(turn, thread, summary)
@@ -54,9 +55,9 @@ class Settler:
 
 
 def past_turn(turn: RunningTurn) -> PastTurn | None:
-    """Return what a history says of a turn; what a shield has refused is not in it."""
+    """Return what a history says of a turn, also of one that was cut."""
     summary = turn.stream.summary
-    if not turn.accepted or summary.finish_reason is FinishReason.SHIELD:
+    if not (turn.accepted and summary.told):
         return None
     return PastTurn(turn.key, turn.plan.query, summary.answer)
 

@@ -5,7 +5,7 @@ import uuid
 import anyio
 
 from service.domain import Catalogue, Conversation, Plan, TurnIds, TurnRequest
-from service.errors import ModelUnknown, ShieldUnknown, VectorStoreUnknown
+from service.errors import ModelUnknown, ShieldUnknown, Stopping, VectorStoreUnknown
 from service.turns.selection import select
 from service.turns.services import Services
 from service.turns.turn import RunningTurn
@@ -41,8 +41,18 @@ async def start_turn(services: Services, request: TurnRequest) -> RunningTurn:
     turn.came_from = conversation.thread
     await services.log.open(ids)
     await services.conversations.take_thread(ids.conversation_id)
-    services.live.launch(turn)
+    try:
+        services.live.launch(turn)
+    except Stopping:
+        await _give_back(services, conversation)
+        raise
     return turn
+
+
+async def _give_back(services: Services, conversation: Conversation) -> None:
+    """Let the next turn go on with the thread: this one will not."""
+    kept, turns = services.conversations, conversation.turns
+    await kept.save(conversation.conversation_id, None, None, conversation.thread, known=turns)
 
 
 async def _find_or_begin(services: Services, conversation_id: str | None) -> Conversation:

@@ -26,6 +26,7 @@ from statemachine import (
     DECODERS,
     Decoder,
     FinishReason,
+    InputReason,
     OutputModeration,
     Summary,
     TurnResumed,
@@ -60,18 +61,20 @@ class AgentTurn:
     moderator: Moderator | None = None
     decoder: Decoder = field(default_factory=DECODERS[DIALECT])
     _thread: Thread | None = None
+    _before: Thread | None = None
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[LiveBody]:
         """See `UpstreamTurn.open`."""
         groups = await self._groups()
         config = agent_config(self.plan, groups, self.iterations_limit)
-        thread = self.plan.conversation.thread
+        thread = self._before = self.plan.conversation.thread
         if thread is not None and thread.fingerprint == fingerprint(config):
             async with self._send(thread, groups) as body:
                 if not any(told in error_message(body.first) for told in _LOST):
                     yield body
                     return
+            self._before = None
         history = transcript(self.plan.conversation.turns)
         made = await self.sessions.open(config, history)
         taken = False
@@ -84,12 +87,16 @@ class AgentTurn:
                 self.forget(made)
 
     def thread(self, summary: Summary) -> Thread | None:
-        """See `UpstreamTurn.thread`: a turn that did not end in order is not in its session."""
+        """See `UpstreamTurn.thread`: a turn that did not end in order is not in its session.
+
+        One that said nothing need not be in it either.
+        """
         if goes_on(summary):
             return self._thread
         if self._thread not in (None, self.plan.conversation.thread):
             self.forget(self._thread)
-        return None
+        refused = summary.finish_reason is FinishReason.SHIELD
+        return None if summary.told or refused else self._before
 
     @asynccontextmanager
     async def _send(self, thread: Thread, groups: Groups) -> AsyncIterator[LiveBody]:
@@ -136,9 +143,10 @@ class AgentResume:
 
 
 def goes_on(summary: Summary) -> bool:
-    """Tell whether a session holds its last turn, and nothing that a shield has refused."""
-    if summary.outcome == "awaiting_input":
-        return True
+    """Tell whether a session holds its last turn, nothing open and nothing that was refused."""
+    awaiting = summary.awaiting
+    if awaiting is not None:
+        return awaiting.reason is not InputReason.MAX_ITERATIONS
     return summary.outcome == "end" and summary.finish_reason is not FinishReason.SHIELD
 
 

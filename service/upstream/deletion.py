@@ -30,6 +30,8 @@ class Deletion:
 
     connection: Connection
     sessions: Sessions
+    waiting_limit: int = _WAITING_LIMIT
+    last_wait_s: float = _LAST_WAIT_S
     _waiting: MemoryObjectSendStream[Thread] | None = None
 
     def forget(self, thread: Thread) -> None:
@@ -43,7 +45,7 @@ class Deletion:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Delete until the context is left, and then what is left, for a while."""
-        waiting, taken = anyio.create_memory_object_stream[Thread](_WAITING_LIMIT)
+        waiting, taken = anyio.create_memory_object_stream[Thread](self.waiting_limit)
         async with waiting, taken, anyio.create_task_group() as tasks:
             self._waiting = waiting
             tasks.start_soon(self._run, taken)
@@ -52,7 +54,7 @@ class Deletion:
             finally:
                 self._waiting = None
                 waiting.close()
-                tasks.cancel_scope.deadline = anyio.current_time() + _LAST_WAIT_S
+                tasks.cancel_scope.deadline = anyio.current_time() + self.last_wait_s
 
     async def _run(self, taken: MemoryObjectReceiveStream[Thread]) -> None:
         async for thread in taken:

@@ -73,24 +73,25 @@ class ResponseTurn:
     recording: str | None = None
     decoder: Decoder = field(default_factory=DECODERS[DIALECT])
     _response_id: str | None = None
+    _before: Thread | None = None
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[LiveBody]:
         """See `UpstreamTurn.open`."""
-        thread = self.plan.conversation.thread
+        thread = self._before = self.plan.conversation.thread
         if thread is not None and thread.dialect == DIALECT:
             async with self._send(_going_on(self.plan, thread)) as body:
                 if not _lost(thread, error_message(body.first)):
                     yield body
                     return
+            self._before = None
         async with self._send({"input": _from_the_start(self.plan)}) as body:
             yield body
 
     def thread(self, summary: Summary) -> Thread | None:
-        """See `UpstreamTurn.thread`."""
-        if self._response_id is None:
-            return None
-        return kept(Thread(DIALECT, (self._response_id,)), summary, self.forget)
+        """See `UpstreamTurn.thread`: the response before stays as it was."""
+        made = kept(self._response_id, summary, self.forget)
+        return made or (None if summary.told else self._before)
 
     @asynccontextmanager
     async def _send(self, body: Fields) -> AsyncIterator[LiveBody]:
@@ -130,13 +131,14 @@ class ResponseResume:
 
     def thread(self, summary: Summary) -> Thread | None:
         """See `UpstreamTurn.thread`."""
-        if self._response_id is None:
-            return None
-        return kept(Thread(DIALECT, (self._response_id,)), summary, self.forget)
+        return kept(self._response_id, summary, self.forget)
 
 
-def kept(made: Thread, summary: Summary, forget: Forget) -> Thread | None:
+def kept(made_id: str | None, summary: Summary, forget: Forget) -> Thread | None:
     """Return a response that can be gone on from; any other is of no use to anybody."""
+    if made_id is None:
+        return None
+    made = Thread(DIALECT, (made_id,))
     goes_on = summary.outcome == "awaiting_input" or (
         summary.outcome == "end" and summary.finish_reason not in _REFUSED
     )

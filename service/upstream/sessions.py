@@ -40,6 +40,7 @@ class Sessions:
 
     connection: Connection
     root: str = "/v1alpha/agents"
+    idle_limit: int = _IDLE
     _shared: "OrderedDict[str, _Agent]" = field(default_factory=OrderedDict)
     _owned: set[str] = field(default_factory=set)
     _creating: anyio.Lock = field(default_factory=anyio.Lock)
@@ -127,7 +128,10 @@ class Sessions:
     def _unused(self) -> list[str]:
         """Take out shared agents without sessions, the longest unused first, but for some."""
         unused = [key for key, agent in self._shared.items() if agent.sessions <= 0]
-        return [self._shared.pop(key).agent_id for key in unused[: max(0, len(unused) - _IDLE)]]
+        return [
+            self._shared.pop(key).agent_id
+            for key in unused[: max(0, len(unused) - self.idle_limit)]
+        ]
 
     async def _delete_agents(self, agent_ids: list[str]) -> None:
         failed: UpstreamError | None = None

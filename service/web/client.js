@@ -24,6 +24,7 @@
 
 import { isStream, parsed, percentDecoded, readProblem, retryAfterS, settled } from "./answers.js";
 import { Ledger } from "./ledger.js";
+import { Patience } from "./patience.js";
 import { FrameParser } from "./sse.js";
 
 /** The events that end a stream; exactly one of them comes, and nothing after it. */
@@ -78,15 +79,13 @@ class Turn {
   #opening;
   #repeatable;
   #options;
-  #retryMs;
+  #patience;
   #ledger = new Ledger();
   #terminal = null;
   #opened = false;
   #finished = false;
-  #attempts = 0;
   #stopping = false;
   #abort = new AbortController();
-  #wake = () => {};
 
   constructor({ requestId = null, body, opening, repeatable = false }, options = {}) {
     this.requestId = requestId;
@@ -94,7 +93,7 @@ class Turn {
     this.#opening = opening;
     this.#repeatable = repeatable;
     this.#options = { ...DEFAULTS, ...options };
-    this.#retryMs = this.#options.retryMs;
+    this.#patience = new Patience(this.#options);
   }
 
   /** The number of the newest event seen, 0 before the first. */
@@ -129,14 +128,14 @@ class Turn {
 
   /** Tries again at once, also after `gave_up`. */
   retry() {
-    this.#wake();
+    this.#patience.wake();
   }
 
   /** Stops reading for good; the turn itself goes on. */
   leave() {
     this.#finished = true;
     this.#abort.abort();
-    this.#wake();
+    this.#patience.wake();
   }
 
   /**
@@ -146,12 +145,12 @@ class Turn {
   async stop() {
     this.#stopping = true;
     if (this.requestId === null) {
-      this.#wake();
+      this.#patience.wake();
       return { ok: true, message: "Stopping as soon as the turn has a number." };
     }
     const answer = await settled(fetch(`${this.#path()}/interrupt`, { method: "POST" }));
     const body = answer === null ? null : await settled(answer.json());
-    this.#wake();
+    this.#patience.wake();
     const message = String(body?.message ?? body?.detail?.response ?? "");
     return { ok: answer?.ok ?? false, message };
   }
@@ -228,11 +227,11 @@ class Turn {
   }
 
   *#take(frame) {
-    this.#retryMs = Math.min(frame.retry ?? this.#retryMs, this.#options.maxDelayMs);
+    if (frame.retry !== null) this.#patience.retryMs = frame.retry;
     if (frame.data === null) return;
     const id = /^[0-9]+$/.test(frame.id ?? "") ? Number(frame.id) : null;
     if (id !== null && !this.#ledger.admit(id, frame.data)) return;
-    if (id !== null) this.#attempts = 0;
+    if (id !== null) this.#patience.attempts = 0;
     const envelope = parsed(frame.data);
     if (envelope === null) yield { kind: "unreadable", id, payload: frame.data };
     else yield* this.#tell(id, envelope, frame.fields.get("state"));
@@ -255,8 +254,8 @@ class Turn {
 
   async *#refuse(answer, resuming) {
     if (resuming && PASSING_STATUS.has(answer.status)) {
-      const delayMs = (retryAfterS(answer) ?? 0) * 1_000;
-      if (delayMs > 0) this.#retryMs = Math.min(delayMs, this.#options.maxDelayMs);
+      const seconds = retryAfterS(answer);
+      if (seconds !== null) this.#patience.retryMs = seconds * 1_000;
       await settled(answer.body?.cancel());
       return;
     }
@@ -270,38 +269,26 @@ class Turn {
       this.#finished = true;
       return;
     }
-    this.#attempts += 1;
+    const patience = this.#patience;
+    const attempt = (patience.attempts += 1);
     // A question whose answer got lost may have started a turn: only a person asks it again.
     const known = this.requestId !== null || this.#repeatable;
-    if (this.#attempts > this.#options.maxTries || !known) {
-      this.#attempts = 0;
+    const { maxTries } = this.#options;
+    if (attempt > maxTries || !known) {
+      patience.attempts = 0;
       yield { kind: "gave_up", after: this.lastId };
       await this.#sleep(null);
       // Whoever has stopped it instead does not want it to be asked again.
       this.#finished ||= this.#stopping && this.requestId === null;
       return;
     }
-    const delayMs = deliberate ? this.#retryMs : this.#backoffMs();
-    const { maxTries } = this.#options;
-    yield { kind: "lost", after: this.lastId, delayMs, attempt: this.#attempts, maxTries, deliberate };
+    const delayMs = deliberate ? patience.retryMs : patience.backoffMs();
+    yield { kind: "lost", after: this.lastId, delayMs, attempt, maxTries, deliberate };
     await this.#sleep(delayMs);
   }
 
-  /** Doubles with each try; half of it is random, so that readers do not come back all at once. */
-  #backoffMs() {
-    const full = Math.min(this.#retryMs * 2 ** (this.#attempts - 1), this.#options.maxDelayMs);
-    return Math.round(full * (0.5 + Math.random() / 2));
-  }
-
-  /** Waits so long, without end for null, or until somebody wakes it. */
-  #sleep(delayMs) {
-    if (this.#finished) return Promise.resolve();
-    return new Promise((resolve) => {
-      const timer = delayMs === null ? undefined : setTimeout(resolve, delayMs);
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
+  async #sleep(delayMs) {
+    // It may have been left while the notice was read.
+    if (!this.#finished) await this.#patience.sleep(delayMs);
   }
 }

@@ -4,33 +4,24 @@ import { errorCard, storedWord } from "./cards.js";
 import { element, factList } from "./elements.js";
 import { counted } from "./ledger.js";
 
-const KINDS = {
-  __proto__: null,
-  tool_result: {
-    heading: (calls) => `The turn waits for the ${calls > 1 ? "results" : "result"} of ${counted(calls, "tool call")}.`,
-    submit: (calls) => (calls > 1 ? "Send the results" : "Send the result"),
-    field: "tool_results",
-    controls: resultControls,
-  },
-  approval: {
-    heading: (calls) => `The turn waits for your approval of ${counted(calls, "tool call")}.`,
-    submit: (calls) => (calls > 1 ? "Send the decisions" : "Send the decision"),
-    field: "approvals",
-    controls: approvalControls,
-  },
+const HEADINGS = {
+  approvals: (calls) => `The turn waits for your approval of ${counted(calls, "tool call")}.`,
+  tool_results: (calls) => `The turn waits for the result of ${counted(calls, "tool call")}.`,
+  both: (calls) => `The turn waits for your answers to ${counted(calls, "tool call")}.`,
 };
+const SUBMIT = { approvals: "Send the decision", tool_results: "Send the result" };
 
-// Answers to answers that no other try can cure: unknown, answered or not awaited, too late.
-const FINAL_STATUS = new Set([404, 409, 410]);
+// What no other try can cure. What the upstream refuses can be sent again.
+const FINAL_CODES = new Set(["turn_unknown", "not_awaiting", "answers_differ", "answer_too_late"]);
 
 /** Asks for an answer to each call and hands all of them over at once. */
 export class OpenCalls {
   #calls;
   #cards;
-  #kind;
-  #inputs;
+  #inputs = [];
   #send;
   #form = element("form", { class: "answers", autocomplete: "off" });
+  #deadline = element("p", { class: "hint" });
   #progress = element("span", { class: "hint", role: "status" });
   #submit = element("button", { type: "submit", class: "primary" });
   #problem = element("div", { role: "alert" });
@@ -44,20 +35,20 @@ export class OpenCalls {
     const { calls = [], reason, stored, answer_within_s: within } = data;
     this.#calls = calls;
     this.#cards = cards;
-    this.#kind = KINDS[reason];
     this.#send = send;
-    const heading = element("h4", { tabindex: "-1" }, this.#heading(reason));
+    const fields = calls.map((call) => fieldOf(call, reason));
+    const heading = element("h4", {}, headingOf(fields, reason));
     const facts = factList([["Reason", reason], ["Stored", storedWord(stored)]]);
     this.element = element("section", { class: "notice-card", "aria-label": "Open calls" }, heading);
-    this.answerable = Boolean(this.#kind) && within !== undefined && calls.length > 0;
-    if (this.answerable) this.element.append(untilWhen(within), this.#fill());
+    this.answerable = within !== undefined && calls.length > 0;
+    if (this.answerable) this.element.append(this.#until(within), this.#fill(fields));
     else this.element.append(this.#bare(), element("p", { class: "hint" }, this.#why(reason)));
     this.element.append(this.#problem, facts);
   }
 
   /** Brings the reader to the first open call. */
   focus() {
-    this.element.querySelector("textarea, button, h4").focus();
+    this.element.querySelector("textarea, button").focus();
   }
 
   /** The answers were taken: what they were stays on the cards, and the form goes. */
@@ -72,7 +63,7 @@ export class OpenCalls {
   /** Says why the answers were not taken; returns whether others can be given. */
   refuse(problem) {
     this.#problem.replaceChildren(errorCard(problem));
-    if (FINAL_STATUS.has(problem.status_code)) this.close();
+    if (FINAL_CODES.has(problem.code)) this.close();
     return this.answerable;
   }
 
@@ -85,13 +76,10 @@ export class OpenCalls {
   close(why) {
     if (!this.answerable) return;
     this.#leave();
+    this.#deadline.remove();
+    for (const card of this.#cards) card.mark("unanswered");
     this.#form.replaceWith(this.#bare());
     if (why) this.element.append(element("p", { class: "hint" }, why));
-  }
-
-  #heading(reason) {
-    if (reason === "max_iterations") return "The turn reached its iteration limit with calls still open.";
-    return this.#kind?.heading(this.#calls.length) ?? "The turn waits for input.";
   }
 
   #why(reason) {
@@ -100,13 +88,21 @@ export class OpenCalls {
     return "This turn cannot be answered: nobody waits for it any more.";
   }
 
-  #fill() {
-    this.#inputs = this.#calls.map(() => this.#kind.controls(() => this.#count()));
+  #until(seconds) {
+    const until = new Date(Date.now() + seconds * 1_000);
+    const time = until.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+    this.#deadline.textContent = `Answers are taken until ${time}.`;
+    return this.#deadline;
+  }
+
+  #fill(fields) {
+    const changed = () => this.#count();
+    this.#inputs = fields.map((field) => CONTROLS[field](changed));
     const rows = this.#cards.map((card, number) => {
       const legend = element("legend", { class: "unseen" }, card.name || "tool call");
       return element("fieldset", {}, legend, card.element, this.#inputs[number].element);
     });
-    this.#submit.textContent = this.#kind.submit(this.#calls.length);
+    this.#submit.textContent = (fields.length === 1 && SUBMIT[fields[0]]) || "Send all answers";
     const actions = element("div", { class: "actions" }, this.#submit, this.#progress);
     this.#form.append(...rows, actions);
     this.#form.addEventListener("submit", (event) => {
@@ -127,8 +123,12 @@ export class OpenCalls {
     if (this.#form.hasAttribute("aria-busy")) return;
     this.#form.setAttribute("aria-busy", "true");
     this.#problem.replaceChildren();
-    const answers = this.#calls.map(({ call_id: id }, number) => this.#inputs[number].read(id));
-    this.#send({ [this.#kind.field]: answers });
+    const body = {};
+    this.#calls.forEach(({ call_id: id }, number) => {
+      const { field, read } = this.#inputs[number];
+      (body[field] ??= []).push(read(id));
+    });
+    this.#send(body);
   }
 
   #bare() {
@@ -143,10 +143,15 @@ export class OpenCalls {
   }
 }
 
-function untilWhen(seconds) {
-  const until = new Date(Date.now() + seconds * 1_000);
-  const time = until.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-  return element("p", { class: "hint" }, `Answers are taken until ${time}.`);
+/** The field of the request that answers a call; only calls on servers can wait for approval. */
+function fieldOf({ server_label: label }, reason) {
+  return reason === "approval" && label !== undefined ? "approvals" : "tool_results";
+}
+
+function headingOf(fields, reason) {
+  if (reason === "max_iterations") return "The turn reached its iteration limit with calls still open.";
+  const kinds = new Set(fields);
+  return HEADINGS[kinds.size > 1 ? "both" : (fields[0] ?? "both")](fields.length);
 }
 
 function streamDivider() {
@@ -159,6 +164,7 @@ function resultControls(changed) {
   text.addEventListener("input", changed);
   failed.addEventListener("change", changed);
   return {
+    field: "tool_results",
     element: element(
       "div",
       { class: "controls" },
@@ -186,6 +192,7 @@ function approvalControls(changed) {
   const reason = element("input", { type: "text", maxlength: "4096" });
   const stated = () => (reason.value.trim() === "" ? {} : { reason: reason.value.trim() });
   return {
+    field: "approvals",
     element: element(
       "div",
       { class: "controls" },
@@ -196,3 +203,5 @@ function approvalControls(changed) {
     read: (id) => ({ call_id: id, approve, ...stated() }),
   };
 }
+
+const CONTROLS = { tool_results: resultControls, approvals: approvalControls };

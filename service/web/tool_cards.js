@@ -14,6 +14,7 @@ const LABELS = {
   answered: "answered",
   approved: "approved",
   denied: "denied",
+  unanswered: "not answered",
   unfinished: "not finished",
 };
 
