@@ -116,14 +116,18 @@ class UpstreamBody(Protocol):
 class UpstreamTurn(Protocol):
     """A turn that is ready to be sent. `recording` is a title when recorded data is played.
 
-    `moderation` tells how the text is judged beside the stream; `moderator` is who judges it.
+    `moderator` judges beside the stream; without one nobody does.
     """
 
     server: str
     decoder: Decoder
     recording: str | None
-    moderation: OutputModeration | None
     moderator: Moderator | None
+
+    @property
+    def moderation(self) -> OutputModeration | None:
+        """How the text is judged, and when it is released."""
+        ...
 
     def open(self) -> AbstractAsyncContextManager[UpstreamBody]:
         """Send the turn; leaving the context makes the upstream stop generating.

@@ -37,7 +37,7 @@ NO_RESULT = "The turn ended before this call returned."
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The turn is open; `output_release` is None when nobody judges beside the stream."""
+    """The turn is open; `output_release` is None when no shield judges the answer."""
 
     conversation_id: str
     request_id: str

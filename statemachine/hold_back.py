@@ -29,19 +29,23 @@ _DELTAS = frozenset({TextDelta, ReasoningDelta, RefusalDelta, ToolArgumentsDelta
 
 @dataclass(frozen=True, slots=True)
 class OutputModeration:
-    """How the text of an answer is judged."""
+    """How the text of an answer is judged.
 
-    checkpoint_characters: Annotated[int, Meta(ge=1)]
+    `checkpoint_characters` is None where the upstream judges in its own stream.
+    """
+
+    checkpoint_characters: Annotated[int, Meta(ge=1)] | None
     release: Release = Release.AFTER_VERDICT
 
 
 class HoldBack:
     """The events of one turn on their way to the machine."""
 
-    __slots__ = ("_due", "_held", "_moderation", "_passed", "_said", "_unjudged")
+    __slots__ = ("_checkpoint", "_due", "_held", "_holds", "_passed", "_said", "_unjudged")
 
-    def __init__(self, moderation: OutputModeration) -> None:
-        self._moderation = moderation
+    def __init__(self, checkpoint_characters: int, release: Release) -> None:
+        self._checkpoint = checkpoint_characters
+        self._holds = release is Release.AFTER_VERDICT
         self._held: list[TurnEvent] = []
         self._said: list[str] = []
         self._unjudged = 0
@@ -87,11 +91,10 @@ class HoldBack:
 
     def _must_wait(self, event: TurnEvent) -> bool:
         """An end waits for its verdict even when the text before it was released at once."""
-        holds = self._moderation.release is Release.AFTER_VERDICT
         return (
             bool(self._held)
             or (self._due and not _is_delta(event))
-            or (holds and self._unjudged > 0)
+            or (self._holds and self._unjudged > 0)
         )
 
     def _note(self, event: TurnEvent) -> None:
@@ -99,7 +102,7 @@ class HoldBack:
         if isinstance(event, (TextDelta, ReasoningDelta, RefusalDelta)):
             self._said.append(event.text)
             self._unjudged += len(event.text)
-            self._due = self._due or self._unjudged >= self._moderation.checkpoint_characters
+            self._due = self._due or self._unjudged >= self._checkpoint
         elif isinstance(event, TurnCompleted):
             self._close(event)
         elif self._unjudged and not _is_delta(event):

@@ -13,6 +13,7 @@ from statemachine.errors import MachineMisuse, ProtocolViolation
 from statemachine.events import (
     FinishReason,
     Interrupter,
+    Release,
     ShieldChecked,
     Touchpoint,
     TurnCompleted,
@@ -90,7 +91,9 @@ class TurnStream:
         `machine` is a turn's own machine, for who wants to see the events that it accepts.
         """
         self._decoder = decoder
-        self._hold_back = HoldBack(moderation) if moderation else None
+        checkpoint = moderation.checkpoint_characters if moderation else None
+        release = moderation.release if moderation else Release.AT_ONCE
+        self._hold_back = HoldBack(checkpoint, release) if checkpoint else None
         self._machine = machine or TurnMachine(conversation_id, request_id)
         self._machine.context.output_release = moderation.release if moderation else None
         self._digest = hashlib.sha256()

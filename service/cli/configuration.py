@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from service.errors import SettingsInvalid
 from service.settings import CONFIG_VARIABLE, Settings, unknown_variables
@@ -27,10 +28,12 @@ def read_settings(options: dict[str, Any], config: Path | None = None) -> Settin
         raise SettingsInvalid(f"There is no configuration file {file}")
     try:
         return Settings(**options)
-    except tomllib.TOMLDecodeError as wrong:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
         raise SettingsInvalid(f"{file} is not TOML: {wrong}") from None
     except OSError as wrong:
         raise SettingsInvalid(f"{file} cannot be read: {wrong.strerror}") from None
+    except SettingsError as wrong:
+        raise SettingsInvalid(f"The environment cannot be read: {wrong}") from None
     except ValidationError as invalid:
         problems = [
             f"{'.'.join(map(str, error['loc']))}: {error['msg']}"

@@ -68,7 +68,7 @@ class ModerationSettings(Group):
     by: Literal["turnstile", "upstream", "nobody"] = Field(
         default="turnstile",
         description="Who asks the shields: `turnstile` beside the stream, or the `upstream` as its "
-        "guardrails; a server without a safety API is always its own.",
+        "guardrails; without a safety API only the latter can.",
     )
     hold_back: bool = Field(
         default=True, description="Whether text waits for its verdict; without, `start` says so."

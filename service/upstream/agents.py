@@ -28,6 +28,7 @@ from statemachine import (
     FinishReason,
     InputReason,
     OutputModeration,
+    Release,
     Summary,
     TurnResumed,
     TurnStarted,
@@ -57,11 +58,15 @@ class AgentTurn:
     iterations_limit: int
     forget: Forget
     recording: str | None = None
-    moderation: OutputModeration | None = None
     moderator: Moderator | None = None
     decoder: Decoder = field(default_factory=DECODERS[DIALECT])
     _thread: Thread | None = None
     _before: Thread | None = None
+
+    @property
+    def moderation(self) -> OutputModeration | None:
+        """See `UpstreamTurn`."""
+        return judged_in_the_stream(self.plan)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[LiveBody]:
@@ -123,9 +128,13 @@ class AgentResume:
     connection: Connection
     sessions: Sessions
     recording: str | None = None
-    moderation: OutputModeration | None = None
     moderator: Moderator | None = None
     decoder: Decoder = field(default_factory=partial(DECODERS[DIALECT], resumed=True))
+
+    @property
+    def moderation(self) -> OutputModeration | None:
+        """See `UpstreamTurn`."""
+        return judged_in_the_stream(self.paused.plan)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[LiveBody]:
@@ -148,6 +157,11 @@ def goes_on(summary: Summary) -> bool:
     if awaiting is not None:
         return awaiting.reason is not InputReason.MAX_ITERATIONS
     return summary.outcome == "end" and summary.finish_reason is not FinishReason.SHIELD
+
+
+def judged_in_the_stream(plan: Plan) -> OutputModeration | None:
+    """An agent's output shields judge when all was said; the client is told so."""
+    return OutputModeration(None, Release.AT_ONCE) if plan.output_shields else None
 
 
 def agent_config(plan: Plan, groups: Groups, iterations_limit: int) -> Config:

@@ -193,7 +193,7 @@ def _parsed(response: httpx.Response) -> Any:  # noqa: ANN401 # as above
 
 def _check_content_type(response: httpx.Response) -> None:
     content_type = response.headers.get("content-type", "")
-    if not content_type.startswith(_EVENT_STREAM):
+    if not content_type.lower().startswith(_EVENT_STREAM):
         raise fault("upstream_not_a_stream", f"content type {content_type[:100]!r}")
 
 

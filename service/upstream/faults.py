@@ -95,11 +95,11 @@ def _transport_fault(raised: BaseException) -> UpstreamError:
     return fault(next(codes, "upstream_unreachable"), repr(raised))
 
 
-def _message(body: object) -> str:
+def _message(body: object, levels: int = 4) -> str:
     """Return the sentence in an error body, whatever the server's version made of it."""
     while isinstance(body, dict):
         body = next((body[name] for name in _SENTENCES if name in body), None)
-    if isinstance(body, list):
-        return "; ".join(filter(None, map(_message, body)))
+    if isinstance(body, list) and levels:
+        return "; ".join(filter(None, (_message(each, levels - 1) for each in body)))
     # A page is what a proxy says, and to nobody who reads a sentence.
     return body if isinstance(body, str) and not body.startswith("<") else ""

@@ -20,6 +20,7 @@ export class OpenCalls {
   #cards;
   #inputs = [];
   #send;
+  #heading = element("h4");
   #form = element("form", { class: "answers", autocomplete: "off" });
   #deadline = element("p", { class: "hint" });
   #progress = element("span", { class: "hint", role: "status" });
@@ -37,13 +38,13 @@ export class OpenCalls {
     this.#cards = cards;
     this.#send = send;
     const fields = calls.map((call) => fieldOf(call, reason));
-    const heading = element("h4", {}, headingOf(fields, reason));
-    const facts = factList([["Reason", reason], ["Stored", storedWord(stored)]]);
-    this.element = element("section", { class: "notice-card", "aria-label": "Open calls" }, heading);
+    this.#heading.textContent = headingOf(fields, reason);
+    const attributes = { class: "notice-card", "aria-label": "Open calls" };
+    this.element = element("section", attributes, this.#heading);
     this.answerable = within !== undefined && calls.length > 0;
     if (this.answerable) this.element.append(this.#until(within), this.#fill(fields));
     else this.element.append(this.#bare(), element("p", { class: "hint" }, this.#why(reason)));
-    this.element.append(this.#problem, facts);
+    this.element.append(this.#problem, factList([["Stored", storedWord(stored)]]));
   }
 
   /** Brings the reader to the first open call. */
@@ -63,6 +64,8 @@ export class OpenCalls {
   /** Says why the answers were not taken; returns whether others can be given. */
   refuse(problem) {
     this.#problem.replaceChildren(errorCard(problem));
+    // By then the rest of the page has taken its room.
+    requestAnimationFrame(() => this.#problem.scrollIntoView({ block: "nearest" }));
     if (FINAL_CODES.has(problem.code)) this.close();
     return this.answerable;
   }
@@ -76,6 +79,7 @@ export class OpenCalls {
   close(why) {
     if (!this.answerable) return;
     this.#leave();
+    this.#heading.textContent = this.#heading.textContent.replace("waits", "waited");
     this.#deadline.remove();
     for (const card of this.#cards) card.mark("unanswered");
     this.#form.replaceWith(this.#bare());

@@ -13,6 +13,9 @@ from statemachine.upstream.fields import Fields, json_text
 CAUSE_LIMIT = 500
 _DETAIL_LIMIT = 4_000
 _PREFIX = re.compile(r"\s*([45]\d\d)(?::\s+|(?=\s+[A-Z]))")
+_TOOLS_UNREACHABLE = re.compile(r"Toolgroup \S+ not found, available toolgroups:")
+"""What agent turns say when an MCP server is down; the caller has no part in that."""
+
 _NESTED = re.compile(r"Error code: ([1-5]\d\d)\b")
 
 STATUS_OF_CODE = {
@@ -52,6 +55,11 @@ CLIENT_STATUS = {
 }
 _SERVER_FAULT = (502, "upstream_error", "The upstream failed.")
 _CLIENT_FAULT = (400, "upstream_bad_request", "The upstream refused the request.")
+_TOOLS_FAULT = (
+    "upstream_tools_unreachable",
+    502,
+    "The upstream cannot reach a server of its tools.",
+)
 _CLIENT_ERRORS = range(400, 500)
 _SERVER_ERRORS = range(500, 600)
 _OWN_WORDS = frozenset({400, 404, 409, 413, 422, 429})
@@ -65,6 +73,8 @@ def upstream_failure(error: object) -> TurnFailed:
     fields = error if isinstance(error, dict) else {"message": error}
     message = fields.get("message")
     text = message if isinstance(message, str) else ""
+    if _TOOLS_UNREACHABLE.search(text[:_DETAIL_LIMIT]):
+        return TurnFailed(*_TOOLS_FAULT, cause=_TOOLS_FAULT[2], detail=text[:_DETAIL_LIMIT])
     stated = _stated(text, fields)
     status = _nested(text, stated) or stated or 500
     fallback = _CLIENT_FAULT if status in _CLIENT_ERRORS else _SERVER_FAULT
