@@ -9,15 +9,18 @@ const AT_ONCE = "Text is shown at once, before a shield has judged it.";
 export class ShieldNotes {
   #place;
   #last = null;
+  #released = false;
 
   /** @param {(note: Element) => void} place puts a note into the page */
   constructor(place) {
     this.#place = place;
   }
 
-  /** Says when text reaches the reader, where that is not after its verdict. */
+  /** Says once when text reaches the reader, where that is not after its verdict. */
   release(release) {
-    if (release === "at_once") this.#place(element("p", { class: "release-note" }, AT_ONCE));
+    if (release !== "at_once" || this.#released) return;
+    this.#released = true;
+    this.#place(element("p", { class: "release-note" }, AT_ONCE));
   }
 
   add(data) {

@@ -2,16 +2,22 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from service.domain import Answers, PausedTurn, UpstreamInfo
+from service.settings import Settings
+from service.wiring import services_on
+from statemachine import CallStatus, ToolCallCompleted, TurnResumed
 from tests.support.recordings import demonstrations
-from tests.support.server import served
+from tests.support.server import served, served_here
+from tests.support.upstreams import Script, ScriptedTurn, ScriptedUpstream
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [
@@ -87,6 +93,13 @@ def service_at() -> Iterator[Callable[[str], str]]:
         yield start
 
 
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[BlockingPortal]:
+    """Return an event loop in a thread: Playwright occupies that of the tests."""
+    with start_blocking_portal() as portal:
+        yield portal
+
+
 @pytest.fixture
 def speed() -> str:
     return "5"
@@ -97,17 +110,76 @@ def viewport() -> dict[str, int]:
     return {"width": 1280, "height": 860}
 
 
+class AnsweredUpstream(ScriptedUpstream):
+    """Goes on as servers do: results are told by responses, and approvals are none."""
+
+    def resume(self, paused: PausedTurn, answers: Answers) -> ScriptedTurn:
+        """See `Upstream.resume`."""
+        turn = super().resume(paused, answers)
+        calls = tuple(each for each in paused.calls if each.call_id not in paused.approvals)
+        told = turn.script.dialect == "responses"
+        results = [
+            ToolCallCompleted(call.call_id, call.tool_name, CallStatus.OK, "Told by the client.")
+            for call in calls
+            if told
+        ]
+        turn.opening = TurnResumed(paused.turn_id, calls, tuple(results))
+        return turn
+
+
+@contextmanager
+def opened(chromium: Browser, url: str, viewport: dict[str, int]) -> Iterator[Tab]:
+    """Open the page of a service."""
+    context = chromium.new_context(viewport=viewport)
+    tab = Tab(context.new_page(), url)
+    tab.page.on("console", lambda message: tab.complaints.append(f"{message.type}: {message.text}"))
+    tab.page.on("pageerror", lambda error: tab.complaints.append(f"pageerror: {error}"))
+    tab.page.goto(url)
+    tab.page.wait_for_selector("#upstream:not([hidden])")
+    tab.page.wait_for_selector("#diagram svg", state="attached")
+    yield tab
+    context.close()
+
+
 @pytest.fixture
 def tab(
     chromium: Browser, service_at: Callable[[str], str], speed: str, viewport: dict[str, int]
 ) -> Iterator[Tab]:
-    service = service_at(speed)
-    context = chromium.new_context(viewport=viewport)
-    tab = Tab(context.new_page(), service)
-    tab.page.on("console", lambda message: tab.complaints.append(f"{message.type}: {message.text}"))
-    tab.page.on("pageerror", lambda error: tab.complaints.append(f"pageerror: {error}"))
-    tab.page.goto(service)
-    tab.page.wait_for_selector(".session-pick")
-    tab.page.wait_for_selector("#diagram svg", state="attached")
-    yield tab
-    context.close()
+    """The page of a service that plays its recordings."""
+    with opened(chromium, service_at(speed), viewport) as tab:
+        tab.page.wait_for_selector(".session-pick")
+        yield tab
+
+
+@pytest.fixture
+def scripts() -> tuple[Script, ...]:
+    return ()
+
+
+@pytest.fixture
+def settings() -> dict[str, Any]:
+    return {}
+
+
+@pytest.fixture
+def upstream(scripts: tuple[Script, ...]) -> ScriptedUpstream:
+    upstream = AnsweredUpstream(*scripts)
+    upstream.info = UpstreamInfo("live", recorded=False, notice="Answers come from a script")
+    return upstream
+
+
+@pytest.fixture
+def live_tab(
+    chromium: Browser,
+    elsewhere: BlockingPortal,
+    upstream: ScriptedUpstream,
+    settings: dict[str, Any],
+    viewport: dict[str, int],
+) -> Iterator[Tab]:
+    """The page of a service on a scripted upstream."""
+    services = services_on(upstream, Settings(**settings))
+    with (
+        elsewhere.wrap_async_context_manager(served_here(services)) as url,
+        opened(chromium, url, viewport) as tab,
+    ):
+        yield tab

@@ -93,8 +93,8 @@ def test_a_recorded_question_can_be_picked_with_the_keyboard(tab: Tab) -> None:
 
 
 def test_the_page_says_that_answers_are_recordings(tab: Tab) -> None:
-    assert tab.page.is_visible("#recorded-badge")
-    assert "recordings" in tab.text("#recorded-badge")
+    assert tab.page.is_visible("#upstream")
+    assert "recordings" in tab.text("#upstream")
 
 
 def test_tools_and_documents_are_cards_and_links(tab: Tab) -> None:
@@ -151,6 +151,8 @@ def test_what_the_upstream_waits_for_is_shown(tab: Tab) -> None:
     tab.wait_for("awaiting_input")
 
     tab.wait_for_text("main", "restart_deployment")
+    tab.wait_for_text(".notice-card", "a recording, so it cannot be answered")
+    assert tab.page.locator(".notice-card button").count() == 0
 
 
 def test_every_character_of_many_scripts_arrives(tab: Tab) -> None:
