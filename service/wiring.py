@@ -59,10 +59,12 @@ def _upstream(settings: Settings) -> Upstream:
 
 def _replayed(settings: Settings) -> ReplayedUpstream:
     """An own directory has own titles: there the first one is the default unless one is set."""
-    recordings = load_recordings(settings.recordings_directory or PACKAGED)
+    recordings, continuations = load_recordings(settings.recordings_directory or PACKAGED)
     default = settings.default_session
     if default not in recordings:
         if "default_session" in settings.model_fields_set:
             raise SettingsInvalid(f"No recording has the title {default!r}.")
         default = next(iter(recordings))
-    return ReplayedUpstream(recordings, default_session=default, speed=settings.speed)
+    return ReplayedUpstream(
+        recordings, continuations, default_session=default, speed=settings.speed
+    )

@@ -27,7 +27,6 @@ async def start_turn(services: Services, request: TurnRequest) -> RunningTurn:
     started_at = anyio.current_time()
     plan = await _plan(services, request)
     conversation = plan.conversation
-    services.live.admit()  # to plan takes time, and from here on things are taken
     ids = TurnIds(str(uuid.uuid4()), conversation.conversation_id)
     upstream = services.upstream.prepare(plan)
     stream = TurnStream(

@@ -8,12 +8,11 @@
 3. A session that was refused by a shield is left: it holds what was refused.
 """
 
+import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-
-import msgspec
 
 from service.domain import Answers, ClientTool, PausedTurn, Plan, Thread, ToolAnswer
 from service.ports import Moderator
@@ -198,7 +197,8 @@ def provider_data(plan: Plan) -> dict[str, str]:
     headers = {each.url: dict(each.headers) for each in plan.mcp_servers if each.headers}
     if not headers:
         return {}
-    return {"X-LlamaStack-Provider-Data": msgspec.json.encode({"mcp_headers": headers}).decode()}
+    # A header is ASCII, and so is JSON when it is asked to be.
+    return {"X-LlamaStack-Provider-Data": json.dumps({"mcp_headers": headers})}
 
 
 def tool_responses(paused: PausedTurn, answers: Answers) -> list[dict[str, str]]:

@@ -64,7 +64,7 @@ def answered(status_code: int, body: object) -> UpstreamError:
 def translated() -> Iterator[None]:
     """Raise what the client library raises as errors of ours."""
     # Only who has a client gets here, so this import costs nothing.
-    from llama_stack_client import APIConnectionError, APIError, APIStatusError
+    from llama_stack_client import APIConnectionError, APIStatusError
 
     try:
         yield
@@ -75,8 +75,6 @@ def translated() -> Iterator[None]:
     except httpx.TransportError as lost:
         # The client leaves out only what happens while the body of an error is read.
         raise _transport_fault(lost) from lost
-    except (APIError, ValueError) as odd:
-        raise fault("upstream_not_json", repr(odd)) from odd
 
 
 @contextmanager

@@ -1,19 +1,33 @@
 """Recorded sessions as the upstream: real streams of real servers, at their real pace.
 
 They take the same way as a live upstream: payloads as they were on the wire, then the machine.
+A turn that waits for its client can be answered when what followed was recorded as well: then it
+goes on as it was recorded, whatever was answered.
 """
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import NamedTuple
 
-from service.domain import Answers, Catalogue, PausedTurn, Plan, Session, Thread, UpstreamInfo
+from service.domain import (
+    Answer,
+    Answers,
+    Approval,
+    Catalogue,
+    PausedTurn,
+    Plan,
+    Session,
+    Thread,
+    UpstreamInfo,
+)
 from service.errors import NotAwaiting, SettingsInvalid, UpstreamError, UpstreamReset
 from service.ports import Moderator
 from statemachine import (
     DECODERS,
+    CallStatus,
     Decoder,
     Ending,
     Recording,
@@ -31,8 +45,12 @@ from statemachine import (
 
 type Opening = TurnStarted | TurnResumed
 
+DIALECT = "recorded"
 PACKAGED = Path(__file__).parent.parent / "recordings"
-NOTICE = "Answers are recordings of real Llama Stack servers; no model runs here."
+NOTICE = (
+    "Answers are recordings of real Llama Stack servers; no model runs here, "
+    "and a turn that is answered goes on as it was recorded."
+)
 _FREQUENT_WORDS = frozenset(
     re.findall(
         r"\w+",
@@ -45,25 +63,36 @@ _FREQUENT_WORDS = frozenset(
 )
 
 
-def load_recordings(directory: Path) -> dict[str, Recording]:
-    """Return the recordings of a directory by title, in the order of their file names.
+class Recordings(NamedTuple):
+    """Sessions by title, and by the same title how they went on when their client had answered."""
+
+    sessions: dict[str, Recording]
+    continuations: dict[str, list[Recording]]
+
+
+def load_recordings(directory: Path) -> Recordings:
+    """Return the recordings of a directory, in the order of their file names.
 
     Raises:
-        SettingsInvalid: there is none, one is damaged, or two have one title.
+        SettingsInvalid: there is no session, a file is damaged, or two sessions have one title.
     """
-    recordings: dict[str, Recording] = {}
+    sessions: dict[str, Recording] = {}
+    continuations: dict[str, list[Recording]] = {}
     for path in sorted(directory.glob("*.jsonl")):
         try:
             recording = read_recording(path.read_bytes())
         except (OSError, RecordingDamaged) as refused:
             raise SettingsInvalid(f"The recording {path} cannot be read: {refused}") from refused
         title = recording.header.title or path.stem
-        if title in recordings:
+        if recording.header.resumed is not None:
+            continuations.setdefault(title, []).append(recording)
+            continue
+        if title in sessions:
             raise SettingsInvalid(f"Two recordings in {directory} have the title {title!r}.")
-        recordings[title] = recording
-    if not recordings:
+        sessions[title] = recording
+    if not sessions:
         raise SettingsInvalid(f"There are no recordings (*.jsonl) in {directory}.")
-    return recordings
+    return Recordings(sessions, continuations)
 
 
 class ReplayedBody:
@@ -94,9 +123,11 @@ class ReplayedBody:
 
 
 class ReplayedTurn:
-    """A recorded session that is ready to be played."""
+    """A recorded session that is ready to be played; `goes_on` says that it can be answered."""
 
-    def __init__(self, title: str, recording: Recording, speed: float) -> None:
+    def __init__(
+        self, title: str, recording: Recording, speed: float, *, goes_on: bool = False
+    ) -> None:
         header = recording.header
         self.recording: str | None = title
         self.server = header.server
@@ -105,25 +136,32 @@ class ReplayedTurn:
         self.moderator: Moderator | None = None
         self._recording = recording
         self._speed = speed
+        self._thread = Thread(DIALECT, (title,)) if goes_on else None
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[ReplayedBody]:
         """See `UpstreamTurn.open`."""
         yield ReplayedBody(self._recording, opening_of(self._recording), self._speed)
 
-    def thread(self, _: Summary) -> Thread | None:
-        """See `UpstreamTurn.thread`: a recording knows nothing of what was asked before."""
-        return None
+    def thread(self, summary: Summary) -> Thread | None:
+        """See `UpstreamTurn.thread`: a recording goes on with answers only, not with questions."""
+        return self._thread if summary.outcome == "awaiting_input" else None
 
 
 class ReplayedUpstream:
-    """Plays the recording that fits a question best."""
+    """Plays the recording that fits a question best, and then what followed."""
 
     def __init__(
-        self, recordings: dict[str, Recording], *, default_session: str, speed: float
+        self,
+        recordings: Mapping[str, Recording],
+        continuations: Mapping[str, Sequence[Recording]] = {},
+        *,
+        default_session: str,
+        speed: float,
     ) -> None:
         titles = sorted(recordings, key=lambda title: title != default_session)
         self._recordings = recordings
+        self._continuations = continuations
         self._default = default_session
         self._titles = {_normalised(title): title for title in recordings}
         self._words = {title: _words(title) for title in recordings}
@@ -149,11 +187,22 @@ class ReplayedUpstream:
     def prepare(self, plan: Plan) -> ReplayedTurn:
         """See `Upstream.prepare`."""
         title = self.title_for(plan.query)
-        return ReplayedTurn(title, self._recordings[title], self._speed)
+        goes_on = title in self._continuations
+        return ReplayedTurn(title, self._recordings[title], self._speed, goes_on=goes_on)
 
-    def resume(self, paused: PausedTurn, answers: Answers) -> ReplayedTurn:  # noqa: ARG002
-        """See `Upstream.resume`: a recorded turn keeps no thread, so it never waits."""
-        raise NotAwaiting("A recording takes no answers.")
+    def resume(self, paused: PausedTurn, answers: Answers) -> ReplayedTurn:
+        """See `Upstream.resume`: of what was recorded, what fits the answers, else the first.
+
+        Raises:
+            NotAwaiting: nothing was recorded of how the turn went on.
+        """
+        title = paused.thread.ids[0]
+        recorded = self._continuations.get(title, ())
+        if not recorded:
+            raise NotAwaiting("What followed this recording was not recorded.")
+        refused = any(map(_refuses, answers))
+        chosen = max(recorded, key=lambda each: _was_refused(each) == refused)
+        return ReplayedTurn(title, chosen, self._speed)
 
     def forget(self, thread: Thread) -> None:
         """See `Upstream.forget`: there is nothing to delete."""
@@ -177,6 +226,16 @@ def _session(title: str, recording: Recording) -> Session:
     header = recording.header
     query = header.request.get("query")
     return Session(title, query if isinstance(query, str) else title, header.dialect, header.server)
+
+
+def _refuses(answer: Answer) -> bool:
+    return not answer.approve if isinstance(answer, Approval) else answer.failed
+
+
+def _was_refused(recording: Recording) -> bool:
+    """Tell whether the client had denied a call, or its tool had failed."""
+    resumed = recording.header.resumed
+    return any(each.status is CallStatus.FAILED for each in (resumed.answers if resumed else ()))
 
 
 def _normalised(text: str) -> str:

@@ -20,6 +20,13 @@ ROOT = Path(__file__).parents[2]
 PROTOCOL = (ROOT / "statemachine" / "README.md").read_text(encoding="utf-8")
 SPOKEN = re.compile(r"\.fail\(\s*\"(\w+)\"|TurnFailed\(\s*\"(\w+)\"|UpstreamError\(\s*\"(\w+)\"")
 
+ODD = (
+    "418: teapot",
+    "500: failed",
+    "400: Invalid value: Toolgroup mcp::x not found, available toolgroups: mcp::x",
+)
+"""Errors of upstreams that have no code of their status."""
+
 
 def family(error: type[StreamError]) -> Iterator[str]:
     yield error.code
@@ -36,7 +43,7 @@ def spoken() -> set[str]:
 
 def codes() -> set[str]:
     mapped = {code for _, code, _ in CLIENT_STATUS.values()}
-    fallbacks = {upstream_failure("418: teapot").code, upstream_failure("500: failed").code}
+    fallbacks = {upstream_failure(each).code for each in ODD}
     return {*family(StreamError), *mapped, *fallbacks, *spoken(), InternalError.code}
 
 

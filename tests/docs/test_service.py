@@ -1,41 +1,129 @@
-"""The service's README lists what there is: routes, settings, error codes, log events."""
+"""The service's README lists what there is: routes, settings, error codes, log events, options."""
 
 import re
 from pathlib import Path
 
 import pytest
+import typer
+from pydantic_core import PydanticUndefined
 
 from service import errors
 from service.cli import app
+from service.domain import MediaType
 from service.errors import ServiceError
-from service.routes import ROUTES
-from service.settings import Settings
+from service.routes import ROUTES, bodies
+from service.settings import Settings, setting_names
+from service.settings.groups import ClientToolSettings, McpServerSettings
+from service.upstream.faults import _FAULTS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "service" / "README.md").read_text()
-ROWS = [line for line in README.split("\n") if line.startswith("| `")]
 SOURCES = "\n".join(path.read_text() for path in (ROOT / "service").rglob("*.py"))
 
 
-def row_of(name: str) -> str:
+def section(heading: str) -> str:
+    """Return the text under a heading, up to the next one of its level."""
+    level, rest = re.split(rf"^(#+) {heading}$", README, flags=re.MULTILINE)[1:]
+    return re.split(rf"^#{{2,{len(level)}}} ", rest, flags=re.MULTILINE)[0]
+
+
+def row_of(name: str, heading: str) -> str:
     """Return the row of a table that begins with a name."""
-    rows = [row for row in ROWS if row.startswith(f"| `{name}`") or f", `{name}` |" in row]
+    lines = section(heading).split("\n")
+    rows = [line for line in lines if line.startswith("| `") and f"`{name}`" in line.split("|")[1]]
     assert rows, f"{name} is not documented"
     return rows[0]
 
 
-@pytest.mark.parametrize("name", list(Settings.model_fields))
-def test_every_setting_is_documented_with_its_default(name: str) -> None:
-    default = Settings.model_fields[name].default
+# Settings.
 
-    row = row_of(name)
 
-    assert ("| none |" if default is None else f"| `{default}` |") in row
+def shown(default: object) -> str:
+    """Return a default as a table shows it."""
+    if default is PydanticUndefined:
+        return "needed"
+    if default in (None, (), {}, ""):
+        return "none"
+    return f"`{str(default).lower() if isinstance(default, bool) else default}`"
+
+
+@pytest.mark.parametrize(("name", "default"), setting_names())
+def test_every_setting_is_documented_with_its_default(name: str, default: object) -> None:
+    assert f"| {shown(default)} |" in row_of(name, "Settings")
+
+
+@pytest.mark.parametrize("name", [name for name, _ in setting_names()])
+def test_every_setting_is_documented_as_it_is_described(name: str) -> None:
+    group, _, own = name.rpartition(".")
+    model = type(Settings.model_fields[group].default) if group else Settings
+    described = model.model_fields[own].description or ""
+
+    assert described[1:].removesuffix(".") in row_of(name, "Settings")
+
+
+@pytest.mark.parametrize("group", [McpServerSettings, ClientToolSettings])
+def test_every_setting_of_a_list_is_documented_with_its_default(group) -> None:
+    prefix = {McpServerSettings: "mcp_servers", ClientToolSettings: "client_tools"}[group]
+    for name, field in group.model_fields.items():
+        row = row_of(f"{prefix}.{name}", "Settings")
+
+        assert (field.description or "")[1:].removesuffix(".") in row
+        assert name == "parameters" or f"| {shown(field.default)} |" in row
+
+
+def test_every_documented_setting_exists() -> None:
+    known = {name for name, _ in setting_names()}
+    known |= {f"mcp_servers.{name}" for name in McpServerSettings.model_fields}
+    known |= {f"client_tools.{name}" for name in ClientToolSettings.model_fields}
+    documented = re.findall(r"^\| `([\w.]+)` \|", section("Settings"), re.MULTILINE)
+
+    assert set(documented) == known
+    assert len(documented) == len(set(documented))
+
+
+def test_the_example_of_a_configuration_file_can_be_read(tmp_path, monkeypatch) -> None:
+    (example,) = re.findall(r"```toml\n(.*?)```", section("Settings"), re.DOTALL)
+    path = tmp_path / "turnstile.toml"
+    path.write_text(example)
+    monkeypatch.setenv("TURNSTILE_CONFIG", str(path))
+
+    settings = Settings()
+
+    assert settings.upstream.url is not None
+    assert settings.mcp_servers
+    assert settings.client_tools
+
+
+# Routes and bodies.
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
 def test_every_route_is_documented(route) -> None:
     assert f"| `{route.method} {route.path}`" in README
+
+
+@pytest.mark.parametrize(
+    ("body", "heading"),
+    [
+        (bodies.TurnBody, "The body of a question"),
+        (bodies.AttachmentBody, "The body of a question"),
+        (bodies.ClientToolBody, "The body of a question"),
+        (bodies.AnswersBody, "The body of answers"),
+        (bodies.ToolResultBody, "The body of answers"),
+        (bodies.ApprovalBody, "The body of answers"),
+    ],
+)
+def test_every_field_of_a_body_is_documented(body, heading) -> None:
+    for name in body.model_fields:
+        assert re.search(rf"\b{name}\b", section(heading)), name
+
+
+def test_every_media_type_is_documented() -> None:
+    for media_type in MediaType:
+        assert f"`{media_type}`" in row_of("media_type", "The body of a question")
+
+
+# Errors.
 
 
 REFUSALS = [
@@ -52,16 +140,42 @@ NOT_ANSWERED = {"service_error", "settings_invalid"}
     ids=lambda each: each.code,
 )
 def test_every_error_of_a_request_is_documented_with_its_status(refusal) -> None:
-    assert f"| {refusal.status_code}" in row_of(refusal.code)
+    assert f"| {refusal.status_code}" in row_of(refusal.code, "Errors")
+
+
+@pytest.mark.parametrize("code", _FAULTS)
+def test_every_fault_of_an_upstream_is_documented_with_its_status(code: str) -> None:
+    assert f"| {_FAULTS[code][0]}" in row_of(code, "Errors")
+
+
+def test_every_documented_code_exists() -> None:
+    known = {each.code for each in REFUSALS} | {*_FAULTS, "moderation_failed"}
+    documented = re.findall(r"^\| `(\w+)` \| \d", section("Errors"), re.MULTILINE)
+
+    assert set(documented) <= known
+
+
+# Logs and commands.
+
+
+LOGGED = {
+    (event, "error" if level == "exception" else level)
+    for level, event in re.findall(r'logger\.(\w+)\(\s*"([a-z_.]+)"', SOURCES)
+} | {("turn.ended", "info")}
+
+
+@pytest.mark.parametrize(("event", "level"), sorted(LOGGED))
+def test_every_log_event_is_documented_with_its_level(event: str, level: str) -> None:
+    assert f"| {level}" in row_of(event, "Logs")
 
 
 @pytest.mark.parametrize(
-    "event", sorted(set(re.findall(r'logger\)?\.\w+\(\s*"([a-z_.]+)"', SOURCES)) | {"turn.ended"})
+    "command", app.registered_commands, ids=lambda each: each.callback.__name__
 )
-def test_every_log_event_is_documented(event: str) -> None:
-    assert f"`{event}`" in README
+def test_every_command_is_documented_with_its_options(command) -> None:
+    name = command.callback.__name__
+    (row,) = re.findall(rf"^\| `turnstile {name} .*$", section("Command line"), re.MULTILINE)
+    parameters = typer.main.get_command(app).commands[name].params
+    options = [each for each in parameters if each.param_type_name == "option"]
 
-
-@pytest.mark.parametrize("command", [each.callback.__name__ for each in app.registered_commands])
-def test_every_command_is_documented(command: str) -> None:
-    assert f"| `turnstile {command}" in README
+    assert {each.opts[0] for each in options} <= set(re.findall(r"--[\w-]+", row))

@@ -5,21 +5,24 @@ import uuid
 
 import pytest
 
-from service.domain import Attachment
+from service.domain import Attachment, ClientTool
+from service.routes.bodies import TurnBody
 from tests.support.applications import QUERY, TURNS, application
+from tests.support.offers import OFFER, SMALL
 from tests.support.upstreams import Script, answer
 
 ANSWER = Script(answer("Hi"))
 SECRET = "s3cr3t-v4lue"
 LOG = {"attachment_type": "log", "content_type": "text/plain", "content": SECRET}
-MODEL = {"provider": "vllm", "model": "scripted-8b"}
+MODEL = {"provider": "vllm", "model": "small-8b"}
+TOOL = {"name": "add", "description": "Adds.", "parameters": {"type": "object"}}
 
 
 async def refusal(body, **settings):
     """Send a body that must be refused; return status, code and cause."""
     async with application(ANSWER, **settings) as app:
         reply, data = await app.ask("POST", TURNS, body)
-    assert app.upstream.requests == []
+    assert app.upstream.plans == []
     refused = json.loads(data)
     assert set(refused) == {"detail", "code"}
     return reply.status, refused["code"], refused["detail"]["cause"]
@@ -62,6 +65,14 @@ async def test_a_body_that_is_no_object_is_a_422(body):
         ({"shield_ids": ["", SECRET]}, "shield_ids.0"),
         ({"vector_store_ids": [7]}, "vector_store_ids.0"),
         ({"generate_topic_summary": SECRET}, "generate_topic_summary"),
+        ({"client_tools": SECRET}, "client_tools"),
+        ({"client_tools": [{"description": SECRET}]}, "client_tools.0.name"),
+        ({"client_tools": [{"name": f"{SECRET} {SECRET}"}]}, "client_tools.0.name"),
+        ({"client_tools": [{"name": "a" * 65}]}, "client_tools.0.name"),
+        ({"client_tools": [TOOL | {"parameters": SECRET}]}, "client_tools.0.parameters"),
+        ({"client_tools": [TOOL | {"description": SECRET * 400}]}, "client_tools.0.description"),
+        ({"client_tools": [TOOL | {"strict": SECRET}]}, "client_tools.0.strict"),
+        ({"client_tools": [TOOL, TOOL | {"description": SECRET}]}, "client_tools"),
         ({"on_disconnect": SECRET}, "on_disconnect"),
         ({"on_disconnect": "cancel"}, "on_disconnect"),
         ({"colour": SECRET}, "colour"),
@@ -148,7 +159,7 @@ async def test_a_body_in_parts_is_put_together():
         await upload.begun()
 
     assert upload.status == 200
-    assert app.upstream.requests[0].query == QUERY["query"]
+    assert app.upstream.plans[0].query == QUERY["query"]
 
 
 async def test_a_body_that_does_not_come_is_a_408():
@@ -169,23 +180,26 @@ async def test_a_client_that_leaves_while_it_sends_is_no_crash(log):
 
     assert upload.crash is None
     assert [each["event"] for each in log] == ["service.started", "service.stopped"]
-    assert app.upstream.requests == []
+    assert app.upstream.plans == []
 
 
-@pytest.mark.parametrize(
-    "spelt",
-    [
-        "8B6A3C6E-0F0C-4D5C-8B7E-2D3C1A5E9F10",
-        "8b6a3c6e0f0c4d5c8b7e2d3c1a5e9f10",
-        "{8b6a3c6e-0f0c-4d5c-8b7e-2d3c1a5e9f10}",
-        "urn:uuid:8b6a3c6e-0f0c-4d5c-8b7e-2d3c1a5e9f10",
-    ],
-)
-async def test_the_id_of_a_conversation_is_normalised(spelt):
-    async with application(ANSWER) as app, app.turn(conversation_id=spelt) as turn:
-        await turn.begun()
+@pytest.mark.parametrize("spell", [str.upper, lambda each: each.replace("-", ""), "{{{}}}".format])
+async def test_the_id_of_a_conversation_is_normalised(spell):
+    async with application(ANSWER) as app:
+        conversation_id = (await app.ended()).headers["x-conversation-id"]
+        turn = await app.ended(conversation_id=spell(conversation_id))
+        other = await app.ended(conversation_id=f"urn:uuid:{conversation_id}")
 
-    assert turn.headers["x-conversation-id"] == "8b6a3c6e-0f0c-4d5c-8b7e-2d3c1a5e9f10"
+    assert turn.headers["x-conversation-id"] == conversation_id
+    assert other.headers["x-conversation-id"] == conversation_id
+
+
+async def test_a_conversation_that_was_never_begun_is_a_404():
+    """And the body that says so has no ids: there is no turn."""
+    status, code, cause = await refusal(QUERY | {"conversation_id": str(uuid.UUID(int=7))})
+
+    assert (status, code) == (404, "conversation_unknown")
+    assert cause == "It was never begun here, or it is no longer kept."
 
 
 async def test_a_question_without_conversation_opens_a_new_one():
@@ -196,31 +210,56 @@ async def test_a_question_without_conversation_opens_a_new_one():
     assert len(ids) == 2
 
 
-async def test_everything_that_was_asked_reaches_the_upstream():
+def test_everything_that_was_asked_is_taken():
     fields = MODEL | {"system_prompt": "Be brief.", "no_tools": True, "shield_ids": ["a", "b"]}
     fields |= {"vector_store_ids": [], "generate_topic_summary": True, "attachments": [LOG]}
-    async with application(ANSWER) as app, app.turn(**fields, on_disconnect="continue") as turn:
-        await turn.begun()
+    asked = TurnBody(**QUERY, **fields, client_tools=[TOOL], on_disconnect="continue").to_domain()
 
-    (asked,) = app.upstream.requests
     assert asked.query == QUERY["query"]
-    assert (asked.provider, asked.model) == ("vllm", "scripted-8b")
+    assert (asked.provider, asked.model) == ("vllm", "small-8b")
     assert (asked.system_prompt, asked.no_tools) == ("Be brief.", True)
     assert (asked.shield_ids, asked.vector_store_ids) == (("a", "b"), ())
     assert asked.generate_topic_summary is True
     assert asked.attachments == (Attachment("log", "text/plain", SECRET),)
+    assert asked.client_tools == (ClientTool("add", "Adds.", {"type": "object"}),)
 
 
-async def test_what_was_not_asked_is_left_open():
-    async with application(ANSWER) as app, app.turn(media_type="application/json") as turn:
-        await turn.begun()
+def test_what_was_not_asked_is_left_open():
+    asked = TurnBody(**QUERY, media_type="application/json").to_domain()
 
-    (asked,) = app.upstream.requests
     assert (asked.conversation_id, asked.provider, asked.model) == (None, None, None)
     assert (asked.shield_ids, asked.vector_store_ids, asked.attachments) == (None, None, ())
+    assert (asked.client_tools, asked.mcp_headers, asked.token) == ((), None, None)
 
 
-@pytest.mark.parametrize("name", ["attachments", "shield_ids", "vector_store_ids"])
+async def test_everything_that_was_asked_reaches_the_upstream():
+    fields = MODEL | {"system_prompt": "Be brief.", "shield_ids": ["output_guard"]}
+    fields |= {"vector_store_ids": ["vs_docs"], "client_tools": [TOOL], "attachments": [LOG]}
+    async with application(ANSWER, catalogues=(OFFER,)) as app, app.turn(**fields) as turn:
+        await turn.begun()
+
+    (plan,) = app.upstream.plans
+    assert plan.query == QUERY["query"]
+    assert (plan.model, plan.system_prompt) == (SMALL, "Be brief.")
+    assert (plan.input_shields, plan.output_shields) == ((), ("output_guard",))
+    assert plan.vector_stores == ("vs_docs",)
+    assert [each.name for each in plan.client_tools] == ["add"]
+    assert plan.attachments == (Attachment("log", "text/plain", SECRET),)
+
+
+@pytest.mark.parametrize(
+    ("content", "limit", "status"), [("x" * 4, 4, 200), ("x" * 5, 4, 422), ("ää", 4, 200)]
+)
+async def test_an_attachment_may_have_as_many_bytes_as_the_limit(content, limit, status):
+    body = QUERY | {"attachments": [LOG | {"content": "x"}, LOG | {"content": content}]}
+    async with application(ANSWER, attachment_limit_bytes=limit) as app:
+        reply, data = await app.ask("POST", TURNS, body)
+
+    assert reply.status == status
+    assert (b"attachments.1.content: may have at most 4 bytes" in data) is (status == 422)
+
+
+@pytest.mark.parametrize("name", ["attachments", "shield_ids", "vector_store_ids", "client_tools"])
 async def test_a_list_with_a_million_faults_is_refused_at_the_first(name):
     """Collecting them all would stop every other stream for seconds."""
     status, code, cause = await refusal(

@@ -4,13 +4,16 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from service.domain import TurnIds, TurnRequest
+from service.domain import Conversation, Plan, TurnIds
 from service.errors import Stopping
 from service.settings import Settings
 from service.storage.memory_log import Bounds, MemoryLog
+from service.storage.recordings import NoRecorder
 from service.turns.drive import Driver
 from service.turns.live import LiveTurns
+from service.turns.settle import Settler
 from service.turns.turn import RunningTurn
+from service.wiring import services_on
 from statemachine import Emission, Interrupted, Interrupter, TurnStream
 from tests.support.upstreams import NEVER, Script, ScriptedUpstream, answer, opening_chunk
 
@@ -20,10 +23,17 @@ IDS = TurnIds("request", "conversation")
 async def running_turn(script):
     """Return services and a turn that is ready to be driven."""
     services = services_on(ScriptedUpstream(script), Settings())
-    prepared = await services.upstream.prepare(TurnRequest("Hi"))
+    plan = Plan("Hi", Conversation("conversation"))
+    prepared = services.upstream.prepare(plan)
     stream = TurnStream(prepared.decoder, conversation_id="conversation", request_id="request")
     await services.log.open(IDS)
-    return services, RunningTurn(IDS, prepared, stream, anyio.current_time())
+    return services, RunningTurn(IDS, prepared, stream, anyio.current_time(), plan, key="request")
+
+
+def driver_on(log, services):
+    """Return a driver that works with another log."""
+    settler = Settler(services.conversations, services.paused, services.upstream, 600.0)
+    return Driver(log, settler, NoRecorder(), Settings())
 
 
 async def test_a_turn_whose_process_is_torn_down_still_ends_in_order():
@@ -92,11 +102,11 @@ class SlowLog(MemoryLog):
 
 @pytest.mark.parametrize("suspensions", range(12))
 async def test_an_interrupt_while_the_log_is_slow_loses_and_doubles_nothing(suspensions):
-    _, turn = await running_turn(Script(answer("Hel", "lo")))
+    services, turn = await running_turn(Script(answer("Hel", "lo")))
     log = SlowLog()
     await log.open(IDS)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(Driver(log, Settings()).drive, turn)
+        tasks.start_soon(driver_on(log, services).drive, turn)
         await log.asked.wait()
         for _ in range(suspensions):
             await anyio.lowlevel.checkpoint()
@@ -135,11 +145,11 @@ class ForgetfulLog(MemoryLog):
 
 
 async def test_a_bug_at_the_end_of_a_turn_leaves_its_readers_an_end():
-    _, turn = await running_turn(Script(answer("Hel", "lo")))
+    services, turn = await running_turn(Script(answer("Hel", "lo")))
     log = ForgetfulLog()
     await log.open(IDS)
 
-    await Driver(log, Settings()).drive(turn)
+    await driver_on(log, services).drive(turn)
 
     page = await (await log.reader("request", 0)).read(0.001)
     assert [each.number for each in page.emissions] == list(range(1, len(page.emissions) + 1))

@@ -160,8 +160,7 @@ async def test_a_process_that_stops_takes_no_new_turns():
 async def test_a_turn_that_is_prepared_while_the_process_stops_is_refused():
     prepared = anyio.Event()
     async with application(Script(answer("Hi"), at_prepare=(prepared,))) as app, app.turn() as turn:
-        while not app.upstream.requests:
-            await checkpoint()
+        await wait_all_tasks_blocked()
         app.services.live.stop_all()
         prepared.set()
         await turn.begun()

@@ -1,17 +1,30 @@
 """Recorded sessions as the upstream: which one is played, and how."""
 
+import json
 import time
 from contextlib import aclosing
 from dataclasses import replace
 
 import pytest
 
-from service.domain import TurnRequest
+from service.app import create_app
+from service.domain import Conversation, Plan
 from service.errors import SettingsInvalid, UpstreamReset
 from service.settings import Settings
 from service.upstream.replayed import PACKAGED, ReplayedUpstream, load_recordings
-from service.wiring import open_services
-from statemachine import Ending, Frame, Header, Recording, TurnStarted, write_recording
+from service.wiring import open_services, services_on
+from statemachine import (
+    Ending,
+    Frame,
+    Header,
+    OutputModeration,
+    Recording,
+    TurnStarted,
+    write_recording,
+)
+from tests.support.applications import TURNS, events
+from tests.support.asgi import ask, lifespan
+from tests.support.upstreams import opening_chunk, says
 
 POD = "What is a pod in Kubernetes?"
 CHUNK = b'{"event":{"payload":{"event_type":"step_start"}}}'
@@ -29,7 +42,7 @@ def upstream(*titles, speed=0.0, **more):
 
 async def played(source, query):
     """Return title and payloads of the turn that answers a question."""
-    turn = await source.prepare(TurnRequest(query))
+    turn = source.prepare(Plan(query, Conversation("conversation")))
     async with turn.open() as body, aclosing(body.payloads()) as payloads:
         assert body.opening == TurnStarted()
         return turn.recording, [payload async for payload in payloads]
@@ -70,16 +83,17 @@ def test_every_packaged_session_is_found_by_its_title():
 
 
 async def test_a_recording_is_played_as_it_was_on_the_wire():
-    source = ReplayedUpstream(load_recordings(PACKAGED), default_session=POD, speed=0)
+    recorded = load_recordings(PACKAGED)
+    source = ReplayedUpstream(*recorded, default_session=POD, speed=0)
     title, payloads = await played(source, POD)
 
     assert title == POD
-    assert payloads == [each.payload for each in load_recordings(PACKAGED)[POD].frames]
+    assert payloads == [each.payload for each in recorded.sessions[POD].frames]
 
 
 async def test_every_turn_has_its_own_decoder():
     source = upstream(POD)
-    one, two = [await source.prepare(TurnRequest(POD)) for _ in range(2)]
+    one, two = [source.prepare(Plan(POD, Conversation("conversation"))) for _ in range(2)]
 
     assert one.decoder is not two.decoder
 
@@ -146,7 +160,7 @@ def refusal(directory, **settings):
 
 
 def test_recordings_come_in_the_order_of_their_files(directory):
-    assert list(load_recordings(directory)) == ["First", "c"]
+    assert list(load_recordings(directory).sessions) == ["First", "c"]
 
 
 def test_the_first_recording_of_an_own_directory_is_the_default(directory):
@@ -191,3 +205,19 @@ def test_two_recordings_of_one_title_are_refused(directory):
     (directory / "d.jsonl").write_bytes((directory / "b.jsonl").read_bytes())
 
     assert refusal(directory) == f"Two recordings in {directory} have the title 'First'."
+
+
+async def test_text_whose_verdict_was_never_recorded_is_never_said():
+    """The recorded process ended while a shield was asked."""
+    header = Header("agents", title="cut", moderation=OutputModeration(1))
+    payloads = (opening_chunk(), says("SECRET"))
+    frames = tuple(Frame(1.0, json.dumps(each).encode()) for each in payloads)
+    source = ReplayedUpstream(
+        {"cut": Recording(header, frames, Ending.CUT, 1.0)}, default_session="cut", speed=0
+    )
+    async with lifespan(app := create_app(services_on(source, Settings()))):
+        _, body = await ask(app, "POST", TURNS, {"query": "cut"})
+
+    last = events(body)[-1]
+    assert (last["event"], last["data"]["code"]) == ("error", "upstream_truncated")
+    assert b"SECRET" not in body

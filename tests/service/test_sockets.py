@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from service.settings import Settings
+from service.wiring import services_on
 from tests.support.applications import QUERY, TURNS, events, names
 from tests.support.server import served, served_here
 from tests.support.upstreams import (

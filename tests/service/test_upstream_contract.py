@@ -5,7 +5,7 @@ from contextlib import aclosing
 
 import pytest
 
-from service.domain import TurnRequest
+from service.domain import Conversation, Plan
 from service.errors import UpstreamReset
 from service.upstream.replayed import ReplayedUpstream
 from statemachine import Ending, Frame, Header, Recording, TurnStarted
@@ -13,7 +13,7 @@ from tests.support.upstreams import Script, ScriptedUpstream, answer
 
 CHUNKS = answer("Hel", "lo")
 PAYLOADS = [json.dumps(each).encode() for each in CHUNKS]
-REQUEST = TurnRequest("Hi")
+PLAN = Plan("Hi", Conversation("conversation"))
 RESET = UpstreamReset()
 
 
@@ -33,20 +33,20 @@ def make(request):
 
 
 async def test_a_turn_sends_its_payloads_in_order_as_they_were_on_the_wire(make):
-    turn = await make().prepare(REQUEST)
+    turn = make().prepare(PLAN)
     async with turn.open() as body, aclosing(body.payloads()) as payloads:
         assert body.opening == TurnStarted()
         assert [payload async for payload in payloads] == PAYLOADS
 
 
 async def test_a_body_may_be_left_before_its_end(make):
-    turn = await make().prepare(REQUEST)
+    turn = make().prepare(PLAN)
     async with turn.open() as body, aclosing(body.payloads()) as payloads:
         assert await anext(payloads) == PAYLOADS[0]
 
 
 async def test_a_body_that_cannot_be_read_on_says_so(make):
-    turn = await make(lost=True).prepare(REQUEST)
+    turn = make(lost=True).prepare(PLAN)
     read = []
     with pytest.raises(UpstreamReset):
         await _read(turn, read)
@@ -63,10 +63,29 @@ async def _read(turn, read):
 
 async def test_turns_share_nothing(make):
     upstream = make()
-    one, two = [await upstream.prepare(REQUEST) for _ in range(2)]
+    one, two = [upstream.prepare(PLAN) for _ in range(2)]
 
     assert one.decoder is not two.decoder
     assert one.decoder.dialect == two.decoder.dialect == "agents"
+
+
+async def test_a_turn_is_prepared_before_anything_is_sent(make):
+    """A turn that the log does not take has cost the upstream nothing."""
+    upstream = make()
+    async with upstream.running():
+        await upstream.catalogue()
+        turn = upstream.prepare(PLAN)
+
+    assert turn.server
+    assert (turn.moderation, turn.moderator) == (None, None)
+
+
+async def test_a_catalogue_that_is_renewed_is_one_of_the_same_kind(make):
+    upstream = make()
+    async with upstream.running():
+        known, renewed = await upstream.catalogue(), await upstream.catalogue(renew=True)
+
+    assert type(known) is type(renewed)
 
 
 def test_an_upstream_says_what_it_is(make):

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from starlette.applications import Starlette
 
 from service.app import create_app
+from service.domain import Catalogue
 from service.settings import Settings
 from service.storage.memory_log import MemoryLog
 from service.turns.services import Services
@@ -36,20 +37,39 @@ class Application:
         """Send a request; see `exchange`."""
         return exchange(self.app, method, target, **options)
 
-    def turn(self, query: str = "", **fields: object) -> Asking:
-        """Start a turn and follow it."""
+    def turn(
+        self, parameters: str = "", headers: Mapping[str, str] | None = None, **fields: object
+    ) -> Asking:
+        """Start a turn and follow it; what is not given is that of `QUERY`."""
         body = json.dumps(QUERY | fields).encode()
-        return exchange(self.app, "POST", f"{TURNS}?{query}", body=body)
+        return exchange(self.app, "POST", f"{TURNS}?{parameters}", body=body, headers=headers)
 
-    def resume(self, turn: Exchange, query: str = "", **options: Any) -> Asking:
+    def resume(self, turn: Exchange, parameters: str = "", **options: Any) -> Asking:
         """Follow a turn that was started before; see `exchange`."""
-        return exchange(self.app, "GET", f"{turn.headers['content-location']}?{query}", **options)
+        return exchange(
+            self.app, "GET", f"{turn.headers['content-location']}?{parameters}", **options
+        )
 
     async def ask(
         self, method: str, target: str, body: object = None, **headers: str
     ) -> tuple[Exchange, bytes]:
         """Send a request and wait for the whole answer."""
         return await ask(self.app, method, target, body, headers)
+
+    def answer(self, turn: Exchange, **fields: object) -> Asking:
+        """Answer the calls of a turn that waits, and follow it on."""
+        target = f"{turn.headers['content-location']}/tool_results"
+        return exchange(self.app, "POST", target, body=json.dumps(fields).encode())
+
+    async def ended(self, **fields: Any) -> Exchange:
+        """Run a turn to its end."""
+        async with self.turn(**fields) as turn:
+            await turn.body()
+        return turn
+
+    async def goes_on(self, turn: Exchange, **fields: Any) -> Exchange:
+        """Run the next turn of a conversation to its end."""
+        return await self.ended(conversation_id=turn.headers["x-conversation-id"], **fields)
 
     async def interrupt(self, turn: Exchange) -> Any:
         """Stop a turn and return the answer."""
@@ -58,9 +78,11 @@ class Application:
 
 
 @asynccontextmanager
-async def application(*scripts: Script, **settings: Any) -> AsyncIterator[Application]:
+async def application(
+    *scripts: Script, catalogues: tuple[Catalogue | None, ...] = (None,), **settings: Any
+) -> AsyncIterator[Application]:
     """Run an application on a scripted upstream; on leaving, nothing of it may be left."""
-    upstream = ScriptedUpstream(*scripts)
+    upstream = ScriptedUpstream(*scripts, catalogues=catalogues)
     services = services_on(upstream, Settings(**settings))
     app = create_app(services)
     async with lifespan(app):

@@ -49,6 +49,11 @@ class ServerProcess:
     _process: subprocess.Popen[str]
     _errors: IO[str]
 
+    @property
+    def said(self) -> str:
+        """What it has logged so far; the process goes on writing where it was."""
+        return os.pread(self._errors.fileno(), 1_000_000, 0).decode(errors="replace")
+
     def signal(self, number: int) -> None:
         """Send a signal."""
         self._process.send_signal(number)

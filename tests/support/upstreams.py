@@ -7,14 +7,18 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from service.domain import Answers, Catalogue, PausedTurn, Plan, Thread, UpstreamInfo
+from service.domain import Answers, Catalogue, PausedTurn, Plan, Thread, ToolAnswer, UpstreamInfo
 from service.ports import Moderator
 from statemachine import (
     DECODERS,
+    CallStatus,
     Decoder,
+    FinishReason,
     OutputModeration,
     ShieldChecked,
     Summary,
+    ToolCallCompleted,
+    Touchpoint,
     TurnResumed,
     TurnStarted,
 )
@@ -29,6 +33,9 @@ NEVER = Never()
 
 type Step = bytes | Mapping[str, object] | anyio.Event | Never | Exception
 """What an upstream does next: send a payload or a chunk, wait for an event, or raise."""
+
+type Judgement = ShieldChecked | anyio.Event | Never | Exception
+"""What the shields of a turn do next: give a verdict, after waiting for an event, or raise."""
 
 
 def opening_chunk() -> Mapping[str, object]:
@@ -56,7 +63,13 @@ INFO = UpstreamInfo(kind="scripted", recorded=False, notice="")
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What an upstream does in one turn: on being asked, on opening, in its body, on closing."""
+    """What an upstream does in one turn: on being asked, on opening, in its body, on closing.
+
+    Every turn that ends in order has a thread, a new one each time (as responses do) unless it
+    `stays` in that of the turn before (as agent turns do); a turn that said nothing leaves that
+    as it was. With `judgements` shields are asked
+    beside the stream, about the question when it is to be judged.
+    """
 
     body: tuple[Step, ...] = ()
     at_prepare: tuple[Step, ...] = ()
@@ -65,25 +78,69 @@ class Script:
     recording: str | None = None
     dialect: str = "agents"
     threads: bool = True
+    stays: bool = False
+    moderation: OutputModeration | None = None
+    judgements: tuple[Judgement, ...] | None = None
+    judges_question: bool = False
+
+
+def thread_of(number: int) -> Thread:
+    """Return the thread that the turn of a number has made; the first turn is number 1."""
+    return Thread("scripted", (f"thread {number}",))
+
+
+@dataclass(slots=True)
+class ScriptedModerator:
+    """Gives one verdict after another; see `Moderator`. `asked` is what had to be judged."""
+
+    judgements: tuple[Judgement, ...]
+    question: str | None
+    asked: list[tuple[Touchpoint, str]]
+    _given: int = 0
+
+    async def judge(self, touchpoint: Touchpoint, text: str) -> ShieldChecked:
+        """See `Moderator.judge`."""
+        self.asked.append((touchpoint, text))
+        while True:
+            judgement = self.judgements[self._given]
+            self._given += 1
+            if isinstance(judgement, ShieldChecked):
+                return judgement
+            await perform((judgement,))
 
 
 @dataclass(slots=True)
 class ScriptedTurn:
-    """One turn; see `UpstreamTurn`. `opened` and `closed` tell how far it has come."""
+    """One turn; see `UpstreamTurn`. `opened` and `closed` tell how far it has come.
+
+    `asked` is what its shields had to judge.
+    """
 
     script: Script
+    number: int
+    came_from: Thread | None = None
+    question: str = ""
     opened: anyio.Event = field(default_factory=anyio.Event)
     closed: anyio.Event = field(default_factory=anyio.Event)
     recording: str | None = field(init=False)
     decoder: Decoder = field(init=False)
     opening: TurnStarted | TurnResumed = field(default_factory=TurnStarted)
     server: str = "scripted"
-    moderation: OutputModeration | None = None
-    moderator: Moderator | None = None
+    moderation: OutputModeration | None = field(init=False)
+    moderator: Moderator | None = field(init=False)
+    asked: list[tuple[Touchpoint, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.recording = self.script.recording
-        self.decoder = DECODERS[self.script.dialect]()
+        script = self.script
+        self.recording, self.moderation = script.recording, script.moderation
+        resumed = isinstance(self.opening, TurnResumed)
+        self.decoder = DECODERS[script.dialect](resumed=resumed)
+        question = self.question if script.judges_question else None
+        self.moderator = (
+            None
+            if script.judgements is None
+            else ScriptedModerator(script.judgements, question, self.asked)
+        )
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["ScriptedTurn"]:
@@ -98,8 +155,13 @@ class ScriptedTurn:
 
     def thread(self, summary: Summary) -> Thread | None:
         """See `UpstreamTurn.thread`."""
-        kept = summary.outcome in ("end", "awaiting_input")
-        return Thread("scripted", (str(id(self)),)) if kept and self.script.threads else None
+        if not self.script.threads:
+            return None
+        refused = summary.finish_reason is FinishReason.SHIELD
+        if summary.outcome in ("end", "awaiting_input") and not refused:
+            return (self.came_from if self.script.stays else None) or thread_of(self.number)
+        resumed = isinstance(self.opening, TurnResumed)
+        return None if summary.told or resumed else self.came_from
 
     async def payloads(self) -> AsyncGenerator[bytes | ShieldChecked]:
         """See `UpstreamBody.payloads`."""
@@ -113,15 +175,22 @@ class ScriptedTurn:
 
 
 class ScriptedUpstream:
-    """Plays one script per turn; the last one again and again. See `Upstream`."""
+    """Plays one script per turn; the last one again and again. See `Upstream`.
 
-    def __init__(self, *scripts: Script) -> None:
+    `catalogues` is what it offers, and then what it offers each time that is asked for anew.
+    """
+
+    def __init__(
+        self, *scripts: Script, catalogues: tuple[Catalogue | None, ...] = (None,)
+    ) -> None:
         self.info = INFO
+        self.renewals = 0
         self.plans: list[Plan] = []
         self.resumed: list[tuple[PausedTurn, Answers]] = []
         self.forgotten: list[Thread] = []
         self.turns: list[ScriptedTurn] = []
         self._scripts = scripts
+        self._catalogues = catalogues
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -130,29 +199,48 @@ class ScriptedUpstream:
 
     async def catalogue(self, *, renew: bool = False) -> Catalogue | None:
         """See `Upstream.catalogue`; what a script does on being asked, it does here."""
-        if not renew:
+        self.renewals += renew
+        if not renew and self._scripts:
             await perform(self._next().at_prepare)
-        return None
+        return self._catalogues[min(self.renewals, len(self._catalogues) - 1)]
 
     def prepare(self, plan: Plan) -> ScriptedTurn:
         """See `Upstream.prepare`."""
         self.plans.append(plan)
-        self.turns.append(ScriptedTurn(self._next()))
-        return self.turns[-1]
+        return self._add(plan.conversation.thread, plan.query, TurnStarted())
 
     def resume(self, paused: PausedTurn, answers: Answers) -> ScriptedTurn:
         """See `Upstream.resume`."""
         self.resumed.append((paused, answers))
-        opening = TurnResumed(paused.turn_id, paused.calls)
-        self.turns.append(ScriptedTurn(self._next(), opening=opening))
-        return self.turns[-1]
+        return self._add(paused.thread, "", _resumed(self._next().dialect, paused, answers))
 
     def forget(self, thread: Thread) -> None:
         """See `Upstream.forget`."""
         self.forgotten.append(thread)
 
+    def _add(
+        self, came_from: Thread | None, question: str, opening: TurnStarted | TurnResumed
+    ) -> ScriptedTurn:
+        number = len(self.turns) + 1
+        turn = ScriptedTurn(self._next(), number, came_from, question, opening=opening)
+        self.turns.append(turn)
+        return turn
+
     def _next(self) -> Script:
         return self._scripts[min(len(self.turns), len(self._scripts) - 1)]
+
+
+def _resumed(dialect: str, paused: PausedTurn, answers: Answers) -> TurnResumed:
+    """Agent turns repeat what a client's tools said, responses do not."""
+    if dialect == "agents":
+        return TurnResumed(paused.turn_id, paused.calls)
+    said = {each.call_id: each.content for each in answers if isinstance(each, ToolAnswer)}
+    calls = tuple(call for call in paused.calls if call.call_id in said)
+    results = (
+        ToolCallCompleted(call.call_id, call.tool_name, CallStatus.OK, said[call.call_id])
+        for call in calls
+    )
+    return TurnResumed(paused.turn_id, calls, tuple(results))
 
 
 async def perform(steps: tuple[Step, ...]) -> None:

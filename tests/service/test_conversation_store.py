@@ -1,0 +1,150 @@
+"""What every store of conversations does."""
+
+from functools import partial
+
+import pytest
+
+from service.domain import Conversation, Model, PastTurn, Thread
+from service.errors import ConversationUnknown
+from service.storage.memory_conversations import MemoryConversations
+from tests.support.offers import LARGE, SMALL
+
+T1, T2 = Thread("responses", ("one",)), Thread("agents", ("two", "session"), "print")
+A, B, C = (PastTurn(key, f"{key}?", f"{key}!") for key in "abc")
+
+
+@pytest.fixture(params=[MemoryConversations], ids=lambda each: each.__name__)
+def make(request):
+    """Return what makes a store with some bounds."""
+    return partial(request.param, 3, 2)
+
+
+@pytest.fixture
+def store(make):
+    return make()
+
+
+async def save(store, turn, thread, known=(), *, conversation_id="1", model: Model | None = SMALL):
+    """Keep a turn of a conversation and return the threads that nobody needs any more."""
+    return list(await store.save(conversation_id, turn, model, thread, known=known))
+
+
+async def test_a_conversation_that_was_never_begun_is_unknown(store):
+    with pytest.raises(ConversationUnknown):
+        await store.find("1")
+
+
+async def test_what_was_kept_is_found(store):
+    assert await save(store, A, T1) == []
+
+    assert await store.find("1") == Conversation("1", (A,), SMALL, T1)
+
+
+async def test_a_conversation_may_begin_with_a_turn_that_is_not_kept(store):
+    await save(store, None, None, model=None)
+
+    assert await store.find("1") == Conversation("1")
+
+
+async def test_turns_are_kept_in_order_with_the_last_model_and_thread(store):
+    await save(store, A, T1)
+
+    assert await save(store, B, T2, (A,), model=LARGE) == [T1]
+    assert await store.find("1") == Conversation("1", (A, B), LARGE, T2)
+
+
+async def test_a_turn_that_is_not_kept_changes_only_the_thread(store):
+    await save(store, A, T1)
+
+    assert await save(store, None, None, (A,), model=None) == [T1]
+    assert await store.find("1") == Conversation("1", (A,), SMALL, None)
+
+
+async def test_a_turn_of_the_same_key_is_replaced(store):
+    waiting = PastTurn("a", "a?", "Let me see")
+    await save(store, waiting, None)
+    await save(store, A, T1)
+
+    assert (await store.find("1")).turns == (A,)
+    assert (await store.find("1")).thread == T1
+
+
+async def test_the_oldest_turns_of_a_conversation_go_first(store):
+    await save(store, A, T1)
+    await save(store, B, T1, (A,))
+    await save(store, C, T1, (A, B))
+
+    assert (await store.find("1")).turns == (B, C)
+    assert (await store.find("1")).thread == T1
+
+
+async def test_a_thread_that_stays_is_still_needed(store):
+    await save(store, A, T1)
+
+    assert await save(store, B, T1, (A,)) == []
+
+
+async def test_a_thread_that_is_taken_is_not_there(store):
+    await save(store, A, T1)
+    await store.take_thread("1")
+
+    assert await store.find("1") == Conversation("1", (A,), SMALL, None)
+    assert await save(store, B, T1, (A,)) == []
+    assert (await store.find("1")).thread == T1
+
+
+async def test_a_conversation_begins_with_its_first_turn(store):
+    """A second question may come while that runs."""
+    await store.take_thread("1")
+
+    assert await store.find("1") == Conversation("1")
+
+
+async def test_a_thread_that_has_missed_a_turn_is_not_kept(store):
+    """Two turns at the same time have begun with the same history."""
+    await save(store, A, T1)
+
+    assert set(await save(store, B, T2)) == {T1, T2}
+    assert await store.find("1") == Conversation("1", (A, B), SMALL, None)
+
+
+async def test_a_thread_that_knows_a_turn_that_was_replaced_since_is_not_kept(store):
+    waiting = PastTurn("a", "a?", "Let me see")
+    await save(store, A, None)
+
+    assert await save(store, B, T2, (waiting,)) == [T2]
+
+
+async def test_a_turn_that_goes_on_has_not_missed_itself(store):
+    await save(store, A, None)
+
+    assert await save(store, A, T1) == []
+    assert (await store.find("1")).thread == T1
+
+
+async def test_of_too_many_conversations_the_longest_unused_goes(store):
+    for each in "123":
+        await save(store, A, T1 if each == "2" else None, conversation_id=each)
+    await save(store, B, None, (A,), conversation_id="1")
+
+    assert await save(store, A, None, conversation_id="4") == [T1]
+    with pytest.raises(ConversationUnknown):
+        await store.find("2")
+    assert (await store.find("1")).turns == (A, B)
+
+
+async def test_to_take_a_thread_is_to_use_a_conversation(store):
+    for each in "123":
+        await save(store, A, None, conversation_id=each)
+    await store.take_thread("1")
+    await save(store, A, None, conversation_id="4")
+
+    assert (await store.find("1")).conversation_id == "1"
+
+
+async def test_the_threads_of_a_process_are_lost_with_it(store):
+    await save(store, A, T1)
+    await save(store, A, T2, conversation_id="2")
+    await save(store, A, None, conversation_id="3")
+
+    assert list(await store.close()) == [T1, T2]

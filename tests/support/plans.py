@@ -1,0 +1,50 @@
+"""Plans as the use cases make them, and turns run to their end without the use cases."""
+
+from collections.abc import Sequence
+from contextlib import aclosing
+from typing import Any
+
+from service.domain import Conversation, McpServer, Model, PastTurn, Plan, Thread
+from service.ports import UpstreamTurn
+from statemachine import Summary, TurnStream
+
+MODEL = Model("vllm/small", "vllm", "small", generates=True)
+PAST = (PastTurn("k1", "Who are you?", "A pod."), PastTurn("k2", "Sure?", "Yes."))
+
+
+def plan(
+    query: str = "What is a pod?",
+    *,
+    thread: Thread | None = None,
+    past: Sequence[PastTurn] = (),
+    **fields: Any,
+) -> Plan:
+    """Return a plan; what is not given is plain."""
+    conversation = Conversation("conversation", tuple(past), MODEL, thread)
+    chosen: dict[str, Any] = {"model": MODEL, "system_prompt": "Be brief."} | fields
+    return Plan(query, conversation, **chosen)
+
+
+def mcp_server(
+    name: str = "lab", url: str = "http://lab.test/mcp", *, approval: bool = False, **headers: str
+) -> McpServer:
+    """Return an MCP server with the headers of a turn."""
+    return McpServer(name, url, f"mcp::{name}", headers, approval)
+
+
+async def payloads_of(turn: UpstreamTurn) -> list[object]:
+    """Send a turn and return all that the upstream says."""
+    async with turn.open() as body, aclosing(body.payloads()) as payloads:
+        return [payload async for payload in payloads]
+
+
+async def ran(turn: UpstreamTurn) -> Summary:
+    """Send a turn, run it through the machine, and return what became of it."""
+    stream = TurnStream(turn.decoder, conversation_id="c", request_id="r", prompt="")
+    async with turn.open() as body, aclosing(body.payloads()) as payloads:
+        stream.begin(body.opening)
+        async for payload in payloads:
+            assert isinstance(payload, bytes)
+            stream.feed_payload(payload)
+    stream.finish()
+    return stream.summary
