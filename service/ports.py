@@ -236,6 +236,10 @@ class PausedTurns(Protocol):
         """
         ...
 
+    async def expired(self) -> Sequence[Thread]:
+        """Return the threads of turns that have waited in vain, each once."""
+        ...
+
     async def release(self, request_id: str) -> None:
         """Take a claim back: the upstream has not got the answers."""
         ...

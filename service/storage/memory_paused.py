@@ -30,12 +30,27 @@ class MemoryPausedTurns:
         self._limit = limit
         self._clock = clock
         self._kept: OrderedDict[str, _Entry] = OrderedDict()
+        self._waiting: OrderedDict[str, _Entry] = OrderedDict()
 
     async def pause(self, request_id: str, paused: PausedTurn) -> Sequence[Thread]:
         """See `PausedTurns.pause`."""
+        entry = _Entry(paused, self._clock() + self._wait_s)
+        self._kept[request_id] = self._waiting[request_id] = entry
+        return await self.expired()
+
+    async def expired(self) -> Sequence[Thread]:
+        """See `PausedTurns.expired`."""
         now = self._clock()
-        self._kept[request_id] = _Entry(paused, now + self._wait_s)
-        return self._sweep(now)
+        self._drop(now - _KEPT_S)
+        gone: list[Thread] = []
+        while self._waiting:
+            request_id, entry = next(iter(self._waiting.items()))
+            if request_id in self._kept and entry.expires_at > now:
+                break
+            del self._waiting[request_id]
+            if entry.answered_by is None:
+                gone.append(entry.paused.thread)
+        return gone
 
     async def find(self, request_id: str) -> PausedTurn:
         """See `PausedTurns.find`."""
@@ -55,10 +70,11 @@ class MemoryPausedTurns:
         entry = self._kept.get(request_id)
         if entry is not None:
             entry.answers = entry.answered_by = None
+            self._waiting[request_id] = entry
 
     async def close(self) -> Sequence[Thread]:
         """See `PausedTurns.close`."""
-        return [each.paused.thread for each in self._kept.values() if each.answered_by is None]
+        return [each.paused.thread for each in self._waiting.values() if each.answered_by is None]
 
     def _entry(self, request_id: str) -> _Entry:
         entry = self._kept.get(request_id)
@@ -68,13 +84,10 @@ class MemoryPausedTurns:
             raise AnswerTooLate(f"Answers were taken for {self._wait_s:g} s.")
         return entry
 
-    def _sweep(self, now: float) -> list[Thread]:
-        """Drop what is long over, and what is too much; return what upstreams may delete."""
-        gone: list[Thread] = []
-        for request_id, entry in list(self._kept.items()):
-            if len(self._kept) <= self._limit and entry.expires_at + _KEPT_S > now:
-                break
+    def _drop(self, long_over: float) -> None:
+        """Forget what is long over, and the oldest of what is too much."""
+        while self._kept:
+            request_id, entry = next(iter(self._kept.items()))
+            if len(self._kept) <= self._limit and entry.expires_at > long_over:
+                return
             del self._kept[request_id]
-            if entry.answered_by is None:
-                gone.append(entry.paused.thread)
-        return gone

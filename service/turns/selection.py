@@ -132,7 +132,7 @@ def _mcp_servers(
     configured: tuple[McpServerSettings, ...], request: TurnRequest
 ) -> tuple[McpServer, ...]:
     """Configured servers with the headers of this turn; nobody else receives anything."""
-    given = dict(request.mcp_headers or {})
+    given = request.mcp_headers or {}
     servers = tuple(
         McpServer(
             each.name,
@@ -143,22 +143,29 @@ def _mcp_servers(
         )
         for each in configured
     )
-    if given:
-        raise McpHeadersInvalid(f"No MCP server {next(iter(given))[:100]!r} is configured.")
+    known = {key for each in configured for key in _keys(each)}
+    for server in given:
+        if server not in known:
+            raise McpHeadersInvalid(f"No MCP server {server[:100]!r} is configured.")
     return servers
 
 
+def _keys(server: McpServerSettings) -> tuple[str, ...]:
+    """Return what a request may call a server."""
+    url = str(server.url)
+    return (server.name, url, url.rstrip("/"))
+
+
 def _headers(
-    server: McpServerSettings, given: dict[str, Mapping[str, str]], token: str | None
+    server: McpServerSettings, given: Mapping[str, Mapping[str, str]], token: str | None
 ) -> dict[str, str]:
     """The request's headers, then the caller's token where it may go, then the settings'.
 
     Names are in lower case, so that none is there twice.
     """
-    url = str(server.url)
     headers = {name.lower(): each.get_secret_value() for name, each in server.headers.items()}
     if server.authorization == "caller" and token is not None:
         headers["authorization"] = f"Bearer {token}"
-    for key in (server.name, url, url.rstrip("/")):
-        headers |= given.pop(key, {})
+    for key in _keys(server):
+        headers |= given.get(key, {})
     return headers

@@ -36,7 +36,7 @@ class Settler:
             known=turn.plan.conversation.turns,
         )
         left = [turn.came_from] if turn.came_from != thread else []
-        for each in dict.fromkeys([*unneeded, *left]):
+        for each in dict.fromkeys([*unneeded, *left, *await self.paused.expired()]):
             if each is not None:
                 self.upstream.forget(each)
         return round(self.answer_timeout_s) if waits else None

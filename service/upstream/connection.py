@@ -13,13 +13,13 @@ import logging
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import httpx
 
-from service.errors import UpstreamError, UpstreamReset
+from service.errors import SettingsInvalid, UpstreamError, UpstreamReset
 from service.settings.groups import UpstreamSettings
 from service.upstream.faults import fault, reading, translated
 from service.upstream.text import utf8
@@ -49,7 +49,11 @@ class Connection:
     """The one connection pool of the process to its upstream."""
 
     settings: UpstreamSettings
+    _tls: ssl.SSLContext = field(init=False)
     _client: "AsyncLlamaStackClient | None" = None
+
+    def __post_init__(self) -> None:
+        self._tls = _tls(self.settings)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -150,7 +154,7 @@ class Connection:
         client = AsyncLlamaStackClient(
             base_url=str(settings.url),
             api_key=key,
-            http_client=httpx.AsyncClient(limits=limits, verify=_tls(settings), trust_env=False),
+            http_client=httpx.AsyncClient(limits=limits, verify=self._tls, trust_env=False),
         )
         client._custom_headers = {}  # noqa: SLF001 # the constructor adds the version to any others
         # Without a key, the client takes one from the environment.
@@ -174,9 +178,13 @@ def _options(headers: Headers, retries: int, timeout: httpx.Timeout) -> Any:  # 
 
 def _tls(settings: UpstreamSettings) -> ssl.SSLContext:
     """Return whom to trust, and who we are."""
-    context = ssl.create_default_context(cafile=settings.ca_file)
-    if settings.certificate_file:
-        context.load_cert_chain(settings.certificate_file)
+    files = f"upstream.ca_file {settings.ca_file}, certificate_file {settings.certificate_file}"
+    try:
+        context = ssl.create_default_context(cafile=settings.ca_file)
+        if settings.certificate_file:
+            context.load_cert_chain(settings.certificate_file)
+    except OSError as refused:  # what ssl raises is one too
+        raise SettingsInvalid(f"{files} cannot be used: {refused}") from refused
     if not settings.verify_tls:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

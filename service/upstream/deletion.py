@@ -17,7 +17,8 @@ from service.upstream.sessions import Sessions
 
 logger = structlog.get_logger()
 
-_WAITING_LIMIT = 1_000
+_WORKERS = 4
+_WAITING_LIMIT = 20_000
 """Threads that wait to be deleted; those beyond are left to the server, and the log says so."""
 
 _LAST_WAIT_S = 5.0
@@ -26,7 +27,7 @@ _LAST_WAIT_S = 5.0
 
 @dataclass(slots=True, eq=False)
 class Deletion:
-    """Deletes threads one after another."""
+    """Deletes threads, a few at a time."""
 
     connection: Connection
     sessions: Sessions
@@ -55,20 +56,28 @@ class Deletion:
                 self._waiting = None
                 waiting.close()
                 tasks.cancel_scope.deadline = anyio.current_time() + self.last_wait_s
+        if left := taken.statistics().current_buffer_used:
+            logger.warning("thread.leaked", left=left)
 
     async def _run(self, taken: MemoryObjectReceiveStream[Thread]) -> None:
-        async for thread in taken:
-            await self._delete(thread)
+        async with anyio.create_task_group() as workers:
+            for _ in range(_WORKERS):
+                workers.start_soon(self._work, taken)
         try:
             await self.sessions.delete_all()
         except UpstreamError as refused:
             logger.warning("thread.leaked", code=refused.code, detail=refused.detail)
 
+    async def _work(self, taken: MemoryObjectReceiveStream[Thread]) -> None:
+        async for thread in taken:
+            await self._delete(thread)
+
     async def _delete(self, thread: Thread) -> None:
+        """In the end sessions go with their agents, so they need not go one by one."""
         try:
             if thread.dialect == RESPONSES:
                 await self.connection.delete(f"{PATH}/{thread.ids[0]}")
-            else:
+            elif self._waiting is not None:
                 await self.sessions.delete(thread)
         except UpstreamError as refused:
             # Most likely the server has lost it by itself: a restart, or its own cleaning.

@@ -11,6 +11,7 @@ from service.upstream.connection import Connection
 from service.upstream.faults import fault
 from statemachine import ShieldChecked, Touchpoint
 
+_REMARKS = ("info", "warn")
 _REFUSED = "The request was refused by a safety shield."
 
 type Messages = list[dict[str, str]]
@@ -79,7 +80,9 @@ def _read(answer: object) -> Violation | None:
     violation = answer["violation"]
     if violation is not None and not isinstance(violation, dict):
         raise odd
-    return violation
+    # What is only remarked on passes, as it does in agent turns.
+    remark = violation is not None and violation.get("violation_level") in _REMARKS
+    return None if remark else violation
 
 
 def _checked(touchpoint: Touchpoint, violation: Violation | None) -> ShieldChecked:

@@ -127,22 +127,33 @@ async def test_only_so_many_wait_to_be_deleted(log):
     upstream._deletion.waiting_limit = 2
     async with mocked(stack), held(upstream):
         await anyio.wait_all_tasks_blocked()
-        for _ in range(6):
+        for _ in range(9):
             upstream.forget(Thread("responses", ("resp_1",)))
 
-    assert len(stack.to("DELETE")) == 3, "one at work, two waiting"
+    assert len(stack.to("DELETE")) == 6, "four at work, two waiting"
     leaked = [each for each in log if each["event"] == "thread.leaked"]
     assert [each["ids"] for each in leaked] == [("resp_1",)] * 3
 
 
-async def test_a_stopping_process_waits_only_so_long():
+async def test_a_stopping_process_waits_only_so_long_and_says_what_is_left(log):
     stack = FakeStack().on("DELETE", "/v1/responses/resp_1", anyio.Event())
     with anyio.fail_after(4):
         async with running(stack) as upstream:
             upstream._deletion.last_wait_s = 0.05
-            upstream.forget(Thread("responses", ("resp_1",)))
+            for _ in range(7):
+                upstream.forget(Thread("responses", ("resp_1",)))
 
-    assert len(stack.to("DELETE")) == 1
+    assert len(stack.to("DELETE")) == 4
+    assert [each["left"] for each in log if each["event"] == "thread.leaked"] == [3]
+
+
+async def test_in_the_end_sessions_go_with_their_agents():
+    stack, upstream = FakeStack(), live()
+    async with mocked(stack), held(upstream):
+        upstream._deletion._waiting = None
+        await upstream._deletion._delete(Thread("agents", ("a1", "s1", "shared"), "f"))
+
+    assert stack.to("DELETE") == []
 
 
 def test_outside_of_its_life_nothing_is_deleted_and_nothing_leaks(log):

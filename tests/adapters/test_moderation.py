@@ -154,3 +154,10 @@ async def test_who_stops_waiting_stops_asking():
             await moderator.judge(QUESTION, "What is a pod?")
 
     assert stopped.cancelled_caught
+
+
+@pytest.mark.parametrize("level", ["info", "warn"])
+async def test_what_a_shield_only_remarks_on_passes_as_in_agent_turns(level):
+    stack = by_shield(a=says(violation("Hm.", violation_level=level)))
+
+    assert await judged(stack) == ShieldChecked(QUESTION, None)

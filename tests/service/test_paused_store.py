@@ -163,3 +163,24 @@ async def test_the_threads_of_a_process_are_lost_with_it_unless_their_turns_go_o
     await store.claim("a", ANSWERS, "x")
 
     assert list(await store.close()) == [thread_of("b")]
+
+
+async def test_what_has_waited_in_vain_is_given_back_once(store, clock):
+    await store.pause("a", paused("a"))
+    await store.pause("b", paused("b"))
+    await store.claim("b", ANSWERS, "c")
+    clock.now += WAIT_S
+
+    assert await store.expired() == [thread_of("a")]
+    assert await store.expired() == []
+
+
+async def test_a_claim_taken_back_too_late_gives_its_thread_back(store, clock):
+    await store.pause("a", paused("a"))
+    await store.claim("a", ANSWERS, "b")
+    clock.now += WAIT_S
+    assert await store.expired() == []
+
+    await store.release("a")
+
+    assert await store.expired() == [thread_of("a")]
