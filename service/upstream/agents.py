@@ -20,6 +20,7 @@ from service.upstream.body import LiveBody, error_message
 from service.upstream.connection import Connection
 from service.upstream.sessions import DIALECT, Sessions, fingerprint
 from service.upstream.text import labelled, output_of, transcript
+from service.upstream.threads import untouched
 from service.upstream.tool_groups import ToolGroups
 from statemachine import (
     DECODERS,
@@ -100,7 +101,7 @@ class AgentTurn:
         if self._thread not in (None, self.plan.conversation.thread):
             self.forget(self._thread)
         refused = summary.finish_reason is FinishReason.SHIELD
-        return None if summary.told or refused else self._before
+        return None if refused else untouched(self._before, summary)
 
     @asynccontextmanager
     async def _send(self, thread: Thread, groups: Groups) -> AsyncIterator[LiveBody]:

@@ -34,6 +34,9 @@ _GUARDRAILS = "guardrails"
 _ALPHA = (0, 3)
 """From this version on, agents are at /v1alpha; before, at /v1."""
 
+_APPROVALS = (0, 4)
+"""From this version on, a server can be told to run no call but those that were approved."""
+
 _AUTHORIZATION_FIELD = (0, 4)
 """From this version on, servers refuse a token for MCP among its headers."""
 
@@ -91,6 +94,8 @@ class LiveUpstream:
                 self.settings.iterations_limit,
                 self.forget,
             )
+        if offer.version < _APPROVALS:
+            plan = self._without_approvals(plan)
         style, moderator = self._style(offer, plan), self._moderator(offer, plan)
         return ResponseTurn(
             plan,
@@ -129,7 +134,7 @@ class LiveUpstream:
         self._deletion.forget(thread)
 
     def _without_approvals(self, plan: Plan) -> Plan:
-        """Leave out tools that may not run unasked: agent turns ask nobody."""
+        """Leave out tools that may not run unasked: this server would run them."""
         asked = [each for each in plan.mcp_servers if each.approval]
         for each in asked:
             if each.name not in self._left_out:

@@ -47,6 +47,11 @@ def _all_denied(answers: Answers) -> bool:
     return all(isinstance(each, Approval) and not each.approve for each in answers)
 
 
+def approved(answers: Answers) -> int:
+    """Return how many calls the client lets go ahead."""
+    return sum(isinstance(each, Approval) and each.approve for each in answers)
+
+
 def resumed_by(paused: PausedTurn, answers: Answers) -> TurnResumed:
     """The stream will not repeat what a client said; what it approved runs in the stream."""
     calls = {call.call_id: call for call in paused.calls}

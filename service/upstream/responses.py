@@ -6,6 +6,8 @@ Measured on 0.3.5, 0.7.3 and OGX 1.5.0:
    refused cannot be gone on from, so the history is sent instead, as messages.
 2. Nothing is inherited from an earlier response: model, instructions and tools go with each.
 3. A response holds its whole history, so of a conversation only the newest is kept.
+4. A server remembers an approval and asks no second time, so nothing goes on from a response
+   that followed one, and in that response nothing but the approved calls runs.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -27,8 +29,9 @@ from service.ports import Moderator
 from service.upstream.body import LiveBody, error_message
 from service.upstream.connection import Connection
 from service.upstream.faults import fault
-from service.upstream.response_answers import answers_as_input, resumed_by
+from service.upstream.response_answers import answers_as_input, approved, resumed_by
 from service.upstream.text import question_with
+from service.upstream.threads import untouched
 from statemachine import (
     DECODERS,
     Decoder,
@@ -90,8 +93,9 @@ class ResponseTurn:
 
     def thread(self, summary: Summary) -> Thread | None:
         """See `UpstreamTurn.thread`: the response before stays as it was."""
-        made = kept(self._response_id, summary, self.forget)
-        return made or (None if summary.told else self._before)
+        spoils = bool(self.style.guardrails and summary.calls)
+        made = kept(self._response_id, summary, self.forget, spoils=spoils)
+        return made or untouched(self._before, summary)
 
     @asynccontextmanager
     async def _send(self, body: Fields) -> AsyncIterator[LiveBody]:
@@ -124,6 +128,9 @@ class ResponseResume:
         body = response_body(self.paused.plan, self.style)
         body["previous_response_id"] = self.paused.thread.ids[0]
         body["input"] = answers_as_input(self.paused, self.answers)
+        if (calls := approved(self.answers)) > 0:
+            # A server lets an approved call run as often as the model asks for it.
+            body["max_tool_calls"] = calls
         async with self.connection.stream(PATH, body) as rest:
             first = await anext(rest, None)
             self._response_id = response_id(first)
@@ -131,16 +138,21 @@ class ResponseResume:
 
     def thread(self, summary: Summary) -> Thread | None:
         """See `UpstreamTurn.thread`."""
-        return kept(self._response_id, summary, self.forget)
+        spoils = bool(self.style.guardrails and summary.calls) or approved(self.answers) > 0
+        return kept(self._response_id, summary, self.forget, spoils=spoils)
 
 
-def kept(made_id: str | None, summary: Summary, forget: Forget) -> Thread | None:
-    """Return a response that can be gone on from; any other is of no use to anybody."""
+def kept(made_id: str | None, summary: Summary, forget: Forget, *, spoils: bool) -> Thread | None:
+    """Return a response that can be gone on from; any other is of no use to anybody.
+
+    `spoils` tells of what a server would do with it: let calls that were approved once run again
+    unasked, or fail at its own guardrails because of a tool's result.
+    """
     if made_id is None:
         return None
     made = Thread(DIALECT, (made_id,))
     goes_on = summary.outcome == "awaiting_input" or (
-        summary.outcome == "end" and summary.finish_reason not in _REFUSED
+        summary.outcome == "end" and summary.finish_reason not in _REFUSED and not spoils
     )
     if goes_on:
         return made
