@@ -197,9 +197,12 @@ class UpstreamReset(Exception):
 
 
 class UpstreamError(ServiceError):
-    """The upstream could not be used; `detail` is for the log."""
+    """The upstream could not be used; `detail` is for the log.
 
-    def __init__(
+    `untaken` tells that it has certainly not begun to do what it was asked.
+    """
+
+    def __init__(  # noqa: PLR0913 # what a client sees, what the log sees, and what is known
         self,
         code: str,
         response: str,
@@ -207,6 +210,7 @@ class UpstreamError(ServiceError):
         *,
         cause: str | None = None,
         detail: str | None = None,
+        untaken: bool = False,
     ) -> None:
         super().__init__(cause or response)
         self.code = code
@@ -214,3 +218,4 @@ class UpstreamError(ServiceError):
         self.response = response
         self.retry_after_s = _RETRY_AFTER_S.get(status_code)
         self.detail = detail
+        self.untaken = untaken

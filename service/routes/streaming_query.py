@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from service.domain import MediaType
+from service.errors import TurnRefused
 from service.routes.bodies import AnswersBody, InterruptBody, read_turn
 from service.routes.event_stream import stream_headers, stream_response
 from service.routes.headers import bearer_token, cursor, mcp_headers
@@ -14,8 +15,9 @@ from service.routes.parsing import parse, read_json
 from service.routes.problems import problem
 from service.routes.services import services_of
 from service.turns.resume import resume_turn
+from service.turns.services import Services
 from service.turns.start import start_turn
-from service.turns.turn import RunningTurn
+from service.turns.turn import RunningTurn, refusal_of
 from statemachine import Encoder, Interrupter, NativeEncoder, TextEncoder
 
 
@@ -44,8 +46,19 @@ async def answer(request: Request) -> Response:
     if isinstance(turn, RunningTurn):
         return await _first_response(request, turn, body.media_type)
     reader = await services.log.reader(turn, 0)
+    headers = stream_headers(reader.ids)
+    refusal = await _refusal(services, turn)
+    if refusal is not None:
+        return problem(refusal, headers)
     encoder = _encoder(request, body.media_type)
-    return stream_response(reader, 0, encoder, services.settings, stream_headers(reader.ids))
+    return stream_response(reader, 0, encoder, services.settings, headers)
+
+
+async def _refusal(services: Services, request_id: str) -> TurnRefused | None:
+    """Return the failure that a stream began with, so that its second reader is told the same."""
+    reader = await services.log.reader(request_id, 0)
+    page = await reader.read(services.settings.commit_wait_s)
+    return refusal_of(page.emissions[-1]) if page.emissions else None
 
 
 async def _first_response(request: Request, turn: RunningTurn, media_type: MediaType) -> Response:

@@ -61,6 +61,7 @@ class Driver:
         try:
             await self._ask(turn)
         except UpstreamError as error:
+            turn.untaken = error.untaken and not turn.accepted
             await self._append(turn, _failed(turn.stream, error))
         except Exception as error:  # the pump: a bug of ours must still end the stream
             logger.exception("turn.crashed", request_id=turn.ids.request_id)
@@ -70,6 +71,7 @@ class Driver:
         """Ask the upstream, unless a shield objects to the question: then it hears of nothing."""
         verdict = await self._judge_question(turn)
         if verdict is not None and verdict.violation is not None:
+            turn.untaken = True
             await self._begin(turn, TurnStarted())
             await self._take_verdict(turn, verdict)
             return

@@ -20,11 +20,12 @@ class Settler:
     async def settle(self, turn: RunningTurn) -> int | None:
         """Keep a turn that has ended; returns for how many seconds its calls can be answered."""
         summary = turn.stream.summary
-        if turn.resumes is not None and not turn.accepted:
+        if turn.resumes is not None and turn.untaken:
             await self.paused.release(turn.resumes)
             return None
         kept = turn.upstream.thread(summary)
-        thread = kept if turn.accepted else turn.came_from
+        # Of answers that may have arrived, nobody knows what the upstream has made.
+        thread = kept if turn.accepted or turn.resumes is not None else turn.came_from
         waits = turn.accepted and thread is not None and _owes(summary)
         if waits and thread is not None:
             await self._pause(turn, thread, summary)

@@ -20,10 +20,11 @@ class RunningTurn:
 
     `resumes` is the request id of the stream that this one goes on from, and `key` that of the
     first; `came_from` is where the upstream goes on. `accepted` tells that the upstream took the
-    turn. `settled` is set when the first upstream chunk was applied or the turn has ended, so
-    that a route can tell whether there is anything to stream. `reading` ends the wait for the
-    upstream. `pending` holds emissions on their way into the log, so that an interrupt loses
-    none. `started_at` is a time of the event loop, in seconds.
+    turn, `untaken` that it certainly has not even begun to. `settled` is set when the first
+    upstream chunk was applied or the turn has ended, so that a route can tell whether there is
+    anything to stream. `reading` ends the wait for the upstream. `pending` holds emissions on
+    their way into the log, so that an interrupt loses none. `started_at` is a time of the event
+    loop, in seconds.
     """
 
     ids: TurnIds
@@ -37,6 +38,7 @@ class RunningTurn:
     tape: Tape | None = None
     ending: Ending = Ending.END
     accepted: bool = False
+    untaken: bool = False
     pending: deque[Emission] = field(default_factory=deque)
     terminal: Emission | None = None
     stopped_by: Interrupter | None = None
@@ -60,9 +62,12 @@ class RunningTurn:
     @property
     def refusal(self) -> TurnRefused | None:
         """The failure that the turn began with, when nothing else was said."""
-        if self.terminal is None or not isinstance(self.terminal.output, Failure):
-            return None
-        if self.terminal.number > _OPENING_EMISSIONS + 1:
-            return None
-        output = self.terminal.output
-        return TurnRefused(output.code, output.status_code, output.response, output.cause)
+        return None if self.terminal is None else refusal_of(self.terminal)
+
+
+def refusal_of(emission: Emission) -> TurnRefused | None:
+    """Return the failure that a stream began with, when this emission is that and its end."""
+    output = emission.output
+    if not isinstance(output, Failure) or emission.number > _OPENING_EMISSIONS + 1:
+        return None
+    return TurnRefused(output.code, output.status_code, output.response, output.cause)

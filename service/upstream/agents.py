@@ -16,7 +16,7 @@ from functools import partial
 
 from service.domain import Answers, ClientTool, PausedTurn, Plan, Thread, ToolAnswer
 from service.ports import Moderator
-from service.upstream.body import LiveBody, error_message
+from service.upstream.body import LiveBody, check_taken, error_message
 from service.upstream.connection import Connection
 from service.upstream.sessions import DIALECT, Sessions, fingerprint
 from service.upstream.text import labelled, output_of, transcript
@@ -143,8 +143,9 @@ class AgentResume:
         path = f"{self.sessions.path(paused.thread)}/turn/{paused.turn_id}/resume"
         body = {"stream": True, "tool_responses": tool_responses(paused, self.answers)}
         async with self.connection.stream(path, body, provider_data(paused.plan)) as rest:
-            opening = TurnResumed(paused.turn_id, paused.calls)
-            yield LiveBody(opening, await anext(rest, None), rest)
+            first = await anext(rest, None)
+            check_taken(first)
+            yield LiveBody(TurnResumed(paused.turn_id, paused.calls), first, rest)
 
     def thread(self, summary: Summary) -> Thread | None:
         """See `UpstreamTurn.thread`."""

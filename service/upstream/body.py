@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from service.upstream.faults import refused
 from statemachine import TurnResumed, TurnStarted
 
 _ERROR_BYTES = 4_096
@@ -30,14 +31,30 @@ class LiveBody:
 
 def error_message(payload: bytes | None) -> str:
     """Return the sentence of a payload that is nothing but an error, else an empty one."""
+    error = _error(payload)
+    message = error.get("message") if isinstance(error, dict) else None
+    return message if isinstance(message, str) else ""
+
+
+def check_taken(payload: bytes | None) -> None:
+    """Look at the first payload of a stream.
+
+    Raises:
+        UpstreamError: it is nothing but an error: the server has not begun anything.
+    """
+    error = _error(payload)
+    if error is not None:
+        raise refused(error)
+
+
+def _error(payload: bytes | None) -> object:
+    """Return the error that a payload is, in any of the shapes that servers have for it."""
     if payload is None or len(payload) > _ERROR_BYTES or b"error" not in payload:
-        return ""
+        return None
     try:
         chunk = msgspec.json.decode(payload)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return ""
+        return None
     if not isinstance(chunk, dict):
-        return ""
-    error = chunk if chunk.get("type") == "error" else chunk.get("error")
-    message = error.get("message") if isinstance(error, dict) else None
-    return message if isinstance(message, str) else ""
+        return None
+    return chunk if chunk.get("type") == "error" else chunk.get("error")

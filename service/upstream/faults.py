@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import httpx
 
 from service.errors import UpstreamError, UpstreamReset
-from statemachine import upstream_failure
+from statemachine import TurnFailed, upstream_failure
 
 _FAULTS: dict[str, tuple[int, str]] = {
     "upstream_unreachable": (503, "The upstream cannot be reached."),
@@ -27,6 +27,21 @@ _FAULTS: dict[str, tuple[int, str]] = {
 }
 """Status and sentence by code; what an answered error means is in the protocol."""
 
+_UNTAKEN = frozenset(
+    {
+        "mcp_authorization_unsupported",
+        "tool_group_taken",
+        "upstream_busy",
+        "upstream_closed",
+        "upstream_connect_timeout",
+        "upstream_unreachable",
+    }
+)
+"""Codes of what cannot have reached the upstream."""
+
+_UNTAKEN_STATUS = frozenset({*range(400, 500), 503}) - {408}
+"""Answers that mean that nothing was begun."""
+
 _TRANSPORT: tuple[tuple[type[Exception], str], ...] = (
     (httpx.ConnectTimeout, "upstream_connect_timeout"),
     (httpx.PoolTimeout, "upstream_busy"),
@@ -45,18 +60,28 @@ _SENTENCES = ("error", "detail", "message", "errors", "msg")
 def fault(code: str, detail: str) -> UpstreamError:
     """Return the error of a code; `detail` is for the log."""
     status_code, response = _FAULTS[code]
-    return UpstreamError(code, response, status_code, detail=detail)
+    return UpstreamError(code, response, status_code, detail=detail, untaken=code in _UNTAKEN)
 
 
 def answered(status_code: int, body: object) -> UpstreamError:
     """Return the error that an upstream answered with."""
     failed = upstream_failure({"message": _message(body), "status": status_code})
+    return _error(failed, untaken=status_code in _UNTAKEN_STATUS)
+
+
+def refused(error: object) -> UpstreamError:
+    """Return the error that was all that a stream had to say."""
+    return _error(upstream_failure(error), untaken=True)
+
+
+def _error(failed: TurnFailed, *, untaken: bool) -> UpstreamError:
     return UpstreamError(
         failed.code,
         failed.response,
         failed.status_code,
         cause=failed.cause,
         detail=failed.detail,
+        untaken=untaken,
     )
 
 

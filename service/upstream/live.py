@@ -63,6 +63,7 @@ class LiveUpstream:
         self._sessions = Sessions(self._connection)
         self._tool_groups = ToolGroups(self._connection, {})
         self._deletion = Deletion(self._connection, self._sessions)
+        self._sessions.forget = self._deletion.forget
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -69,6 +69,7 @@ class ShieldModerator:
                 "The shields could not be asked.",
                 getattr(refused, "status_code", 504),
                 detail=f"{shield}: {detail}",
+                untaken=True,
             )
 
 

@@ -26,7 +26,7 @@ from service.domain import (
     Thread,
 )
 from service.ports import Moderator
-from service.upstream.body import LiveBody, error_message
+from service.upstream.body import LiveBody, check_taken, error_message
 from service.upstream.connection import Connection
 from service.upstream.faults import fault
 from service.upstream.response_answers import answers_as_input, approved, resumed_by
@@ -133,6 +133,7 @@ class ResponseResume:
             body["max_tool_calls"] = calls
         async with self.connection.stream(PATH, body) as rest:
             first = await anext(rest, None)
+            check_taken(first)
             self._response_id = response_id(first)
             yield LiveBody(resumed_by(self.paused, self.answers), first, rest)
 

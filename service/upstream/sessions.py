@@ -7,7 +7,7 @@ instructions hold the history of a conversation belongs to that conversation alo
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import anyio
@@ -41,6 +41,7 @@ class Sessions:
     connection: Connection
     root: str = "/v1alpha/agents"
     idle_limit: int = _IDLE
+    forget: Callable[[Thread], None] = field(default=lambda _: None)
     _shared: "OrderedDict[str, _Agent]" = field(default_factory=OrderedDict)
     _owned: set[str] = field(default_factory=set)
     _creating: anyio.Lock = field(default_factory=anyio.Lock)
@@ -56,7 +57,11 @@ class Sessions:
             told = {**config, "instructions": f"{config['instructions']}{history}"}
             agent_id = await self._create_agent(told)
             self._owned.add(agent_id)
-            session_id = await self._create_session(agent_id)
+            try:
+                session_id = await self._create_session(agent_id)
+            except BaseException:
+                self.forget(_agent_alone(agent_id))
+                raise
             return Thread(DIALECT, (agent_id, session_id, _OWN), key)
         known = self._shared.get(key)
         try:
@@ -113,6 +118,8 @@ class Sessions:
             session_id = await self._create_session(agent.agent_id)
         except BaseException:
             agent.sessions -= 1
+            for each in self._unused():
+                self.forget(_agent_alone(each))
             raise
         return Thread(DIALECT, (agent.agent_id, session_id, _SHARED), key)
 
@@ -142,6 +149,11 @@ class Sessions:
                 failed = refused
         if failed is not None:
             raise failed
+
+
+def _agent_alone(agent_id: str) -> Thread:
+    """Return what stands for an agent that never had a session."""
+    return Thread(DIALECT, (agent_id, "", _OWN))
 
 
 def _id(answer: object, name: str) -> str:

@@ -86,8 +86,17 @@ async def test_the_stream_goes_on_with_the_open_calls_in_the_same_thread():
     assert turn.thread(summary) == THREAD
 
 
+async def test_a_resume_that_the_server_refuses_at_once_was_not_taken():
+    async with running(resumable(streams(agents.error("400: no such session")))) as upstream:
+        with pytest.raises(UpstreamError) as refused:
+            await payloads_of(upstream.resume(paused(), ANSWERS))
+
+    assert (refused.value.code, refused.value.untaken) == ("upstream_bad_request", True)
+
+
 async def test_a_resume_that_fails_leaves_no_thread():
-    async with running(resumable(streams(agents.error("500: boom")))) as upstream:
+    begun = agents.step_start("s9")
+    async with running(resumable(streams(begun, agents.error("500: boom")))) as upstream:
         turn = upstream.resume(paused(), ANSWERS)
         summary = await ran(turn)
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.lab.environments import CannotInstall
+from tests.e2e.lab.gateway import GATEWAYS, Gateway
+from tests.e2e.lab.gateway import gateway as running_gateway
 from tests.e2e.lab.laboratory import Laboratory, laboratory, scripted_model
 from tests.e2e.lab.model_client import Model
 from tests.e2e.lab.processes import DidNotStart
@@ -15,6 +17,7 @@ from tests.e2e.lab.servers import SERVERS
 TIMEOUT_S = 120
 
 type Laboratories = Callable[[str], Laboratory]
+type Gateways = Callable[[str], Gateway]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -29,8 +32,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Add the ends of the logs to the report of a failed test."""
     report = yield
-    lab = getattr(item, "funcargs", {}).get("lab")
-    if report.when == "call" and report.failed and lab is not None:
+    if report.when != "call" or not report.failed:
+        return report
+    used = getattr(item, "funcargs", {})
+    if "gateway" in used:
+        report.sections.append(("Log of Turnstile", used["gateway"].process.said[-5_000:]))
+    lab = used["gateway"].lab if "gateway" in used else used.get("lab")
+    if lab is not None:
         report.sections.append(("Logs of the laboratory", lab.tails()))
     return report
 
@@ -44,7 +52,7 @@ def laboratories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laborator
         def start(label: str) -> Laboratory | Exception:
             logs = tmp_path_factory.mktemp(f"lab-{label}")
             try:
-                return running.enter_context(laboratory(label, logs))
+                return running.enter_context(laboratory(label, logs, pause_ms=0))
             except (CannotInstall, DidNotStart) as error:
                 return error
 
@@ -68,6 +76,33 @@ def lab(request: pytest.FixtureRequest, laboratories: Laboratories) -> Laborator
     `@pytest.mark.parametrize("lab", ["0.3.5"], indirect=True)` narrows it down.
     """
     chosen = laboratories(request.param)
+    chosen.model.forget()
+    return chosen
+
+
+@pytest.fixture(scope="session")
+def gateways(laboratories: Laboratories) -> Iterator[Gateways]:
+    """Return Turnstile before a real server by label; all run until the end of the session."""
+    found: dict[str, Gateway] = {}
+    with ExitStack() as running:
+
+        def get(label: str) -> Gateway:
+            if label not in found:
+                server, dialect = GATEWAYS[label]
+                started = running_gateway(laboratories(server), dialect)
+                found[label] = running.enter_context(started)
+            return found[label]
+
+        yield get
+
+
+@pytest.fixture(params=list(GATEWAYS))
+def gateway(request: pytest.FixtureRequest, gateways: Gateways) -> Gateway:
+    """Turnstile before a real server, whose model has seen nothing yet.
+
+    `@only("agents-0.3.5", "0.7.3")` from `lab/gateway.py` narrows it down.
+    """
+    chosen = gateways(request.param)
     chosen.model.forget()
     return chosen
 

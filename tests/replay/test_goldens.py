@@ -10,7 +10,14 @@ from typing import NamedTuple
 
 import pytest
 
-from statemachine import is_recording, read_capture, read_recording
+from statemachine import (
+    Frame,
+    is_recording,
+    play,
+    playback_stream,
+    read_capture,
+    read_recording,
+)
 from tests.support.laws import Run, check, run_payloads
 from tests.support.recordings import RecordedStream, recorded_streams
 
@@ -39,6 +46,7 @@ AWAITS_MORE_ITERATIONS = Story("awaiting_input", "max_iterations")
 LENGTH = Story("end", "length")
 SHIELDED_IN = Story("end", "shield", "", "user-input violation")
 SHIELDED_OUT = Story("end", "shield", "", "assistant-output violation")
+DENIED = Story("end", "stop", "delete_finished_jobs failed")
 SHIELDED_LATE = Story("end", "shield", "", "user-input passed, assistant-output violation")
 PASSED = Story("end", "stop", "", "user-input passed, assistant-output passed")
 
@@ -88,14 +96,18 @@ STORIES = {
     "responses-0.7.3/text_plain":             STOP,
     "responses-0.7.3/text_then_tool_mcp":     used("add ok"),
     "responses-0.7.3/text_unicode":           STOP,
+    "demonstrations/approval-approved":       used("delete_finished_jobs ok"),
+    "demonstrations/approval-denied":         DENIED,
     "demonstrations/approval-requested":      AWAITS_APPROVAL,
+    "demonstrations/client-tool-answered":    used("restart_deployment ok"),
     "demonstrations/client-tool-awaited":     AWAITS_TOOL,
     "demonstrations/cluster-tool":            used("get_service_status ok"),
     "demonstrations/connection-lost":         LOST,
     "demonstrations/cut-by-length":           LENGTH,
     "demonstrations/file-search":             used("file_search ok"),
     "demonstrations/input-shield-violation":  SHIELDED_IN,
-    "demonstrations/iteration-limit":         AWAITS_MORE_ITERATIONS,
+    "demonstrations/iteration-limit":
+        Story("awaiting_input", "max_iterations", "list_pods ok"),
     "demonstrations/knowledge-search":        used("knowledge_search ok"),
     "demonstrations/long-answer":             STOP,
     "demonstrations/many-scripts-and-emoji":  STOP,
@@ -103,9 +115,11 @@ STORIES = {
     "demonstrations/model-error":             FAILED,
     "demonstrations/model-failure":           FAILED,
     "demonstrations/output-shield-violation": SHIELDED_LATE,
+    "demonstrations/parallel-calls":          used("list_pods ok", "list_pods ok"),
     "demonstrations/plain-answer":            STOP,
     "demonstrations/reasoning-first":         STOP,
-    "demonstrations/refusal-after-text":      SHIELDED_OUT,
+    "demonstrations/refusal-after-text":      SHIELDED_LATE,
+    "demonstrations/second-turn":             STOP,
     "demonstrations/shields-passed":          PASSED,
     "demonstrations/two-tools-one-fails":
         used("get_node_conditions ok", "get_node_metrics failed"),
@@ -113,11 +127,19 @@ STORIES = {
 }
 # fmt: on
 
+WITHHELD = {"demonstrations/refusal-after-text"}
+"""What a shield beside the stream objected to was never said."""
+
 every_recording = pytest.mark.parametrize("recorded", RECORDED.values(), ids=list(RECORDED))
 
 
 def replay(recorded: RecordedStream) -> Run:
-    return run_payloads(recorded.dialect, recorded.payloads, reset=recorded.reset)
+    body = recorded.path.read_bytes()
+    if not is_recording(body):
+        return run_payloads(recorded.dialect, recorded.payloads, reset=recorded.reset)
+    recording = read_recording(body)
+    stream = playback_stream(recording)
+    return Run(stream, tuple(each for _, emitted in play(recording, stream) for each in emitted))
 
 
 def told_of(run: Run, event: str) -> list[dict[str, object]]:
@@ -165,8 +187,10 @@ def test_every_recording_has_a_story() -> None:
 @every_recording
 def test_no_text_is_lost_doubled_or_out_of_order(recorded: RecordedStream) -> None:
     tokens = [each["token"] for each in told_of(replay(recorded), "token")]
+    said = pieces(recorded)
 
-    assert tokens == pieces(recorded)
+    assert tokens == said[: len(tokens)]
+    assert len(tokens) == len(said) or recorded.name in WITHHELD
 
 
 @every_recording
@@ -184,7 +208,8 @@ def test_the_readers_of_the_product_see_the_same_frames(recorded: RecordedStream
     recording = read_recording(body) if is_recording(body) else read_capture(body)
 
     assert recording.header.dialect == recorded.dialect
-    assert tuple(frame.payload for frame in recording.frames) == recorded.payloads
+    payloads = [each.payload for each in recording.frames if isinstance(each, Frame)]
+    assert tuple(payloads) == recorded.payloads
 
 
 @every_recording

@@ -84,11 +84,12 @@ async def test_a_recorded_turn_that_waits_says_for_how_long(demonstration):
 
 async def test_a_recorded_turn_without_a_continuation_does_not_wait(demonstration):
     turn, data = await waiting(demonstration, ENDLESS)
-    async with demonstration.answer(turn, tool_results=[]) as refused:
+    result = {"call_id": data["calls"][0]["call_id"], "content": "none"}
+    async with demonstration.answer(turn, tool_results=[result]) as refused:
         problem = await refused.json()
 
     assert "answer_within_s" not in data
-    assert (refused.status, problem["code"]) == (422, "request_invalid")
+    assert (refused.status, problem["code"]) == (409, "not_awaiting")
 
 
 async def test_the_result_of_a_tool_lets_a_recorded_turn_go_on(demonstration):

@@ -9,6 +9,7 @@ from tests.support.waiting_turns import (
     BOTH,
     DONE,
     GOES_ON,
+    LOST,
     REFUSED,
     RETURNED,
     THREE,
@@ -80,14 +81,28 @@ async def test_answers_that_the_upstream_did_not_take_can_be_given_again():
     assert (failed.status, again.status) == (503, 200)
 
 
-async def test_answers_that_were_stopped_on_their_way_can_be_given_again():
+async def test_answers_that_were_stopped_on_their_way_are_not_sent_again():
+    """They may have arrived, and what they allow may have happened."""
     async with application(WAITS, Script(at_open=(NEVER,)), GOES_ON, commit_wait_s=0.01) as app:
         turn = await app.ended()
         async with app.answer(turn, **BOTH) as stopped:
             await stopped.begun()
             await app.interrupt(stopped)
         async with app.answer(turn, **BOTH) as again:
-            assert names(await again.body())[-1] == "end"
+            assert names(await again.body())[-1] == "interrupted"
+
+        assert thread_of(1) in app.upstream.forgotten
+
+    assert len(app.upstream.resumed) == 1
+
+
+async def test_answers_that_may_have_arrived_fail_the_same_way_again():
+    async with application(WAITS, Script(at_open=(LOST,)), GOES_ON) as app:
+        turn = await app.ended()
+        told = [await refusal(app, turn, **BOTH) for _ in range(2)]
+
+    assert told[0][:2] == told[1][:2] == (502, "upstream_reset")
+    assert len(app.upstream.resumed) == 1
 
 
 async def test_answers_that_come_when_too_many_turns_run_can_be_given_again():

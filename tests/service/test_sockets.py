@@ -145,7 +145,7 @@ def test_a_process_serves_a_recorded_session():
         response = client.post(TURNS, json={"query": info["upstream"]["default_session"]})
 
     assert info["upstream"]["recorded"] is True
-    assert len(info["sessions"]) == 21
+    assert len(info["sessions"]) == 23
     assert names(response.content)[0] == "start"
     assert names(response.content)[-1] == "end"
     assert response.headers["x-turnstile-recording"] == "What%20is%20a%20pod%20in%20Kubernetes%3F"

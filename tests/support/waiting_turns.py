@@ -33,7 +33,8 @@ APPROVED = Script(
 THREE = {"call_id": "c1", "content": "3"}
 DONE = {"call_id": "c2", "content": "done"}
 BOTH = {"tool_results": [THREE, DONE]}
-REFUSED = UpstreamError("upstream_unavailable", "The upstream is not available.", 503)
+REFUSED = UpstreamError("upstream_unavailable", "The upstream is not available.", 503, untaken=True)
+LOST = UpstreamError("upstream_reset", "The connection to the upstream was lost.")
 
 
 async def refusal(app: Application, turn: Exchange, **answers: object) -> tuple[int, str, str]:

@@ -53,6 +53,8 @@ def turnstile(
     configuration.write_text(lab.turnstile_configuration(approval), "utf-8")
     command = [sys.executable, "-m", "service", "serve", "--port", str(port)]
     settings = {"TURNSTILE_UPSTREAM_URL": lab.url, "TURNSTILE_CONFIG": str(configuration)}
+    if not lab.server.shields:
+        settings["TURNSTILE_MODERATION_BY"] = "upstream"
     with running("turnstile", command, logs / "turnstile.log", ROOT, **settings) as process:
         yield process.announced("Turnstile is at ").rstrip("/"), process
 

@@ -1,10 +1,14 @@
-"""The scripted guard model: finds what is unsafe by marker words."""
+"""The scripted guard models: they find what is unsafe by marker words."""
 
 import re
 
 from tests.e2e.lab.controls import written_controls
 
 GUARD = "guard"
+OUTPUT_GUARD = "output-guard"
+"""A second one, because servers refuse two shields with one model as their guardrails."""
+
+GUARDS = (GUARD, OUTPUT_GUARD)
 MARKERS = {"without their knowledge": "S2", "555-01": "S7"}
 UNSAFE_PIECE = " 555-0142"
 

@@ -18,6 +18,8 @@ from tests.e2e.lab.servers import SERVERS, RealServer, serving
 ROOT = Path(__file__).parents[3]
 MCP_SERVER = Path(__file__).parent / "mcp_server.py"
 PROVIDER = "vllm"
+TOOL_MS = 600
+"""How long a tool takes at the natural pace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,24 +56,32 @@ class Laboratory:
 
 
 @contextmanager
-def scripted_model(logs: Path, pause_ms: float) -> Iterator[tuple[Model, Running]]:
+def scripted_model(
+    logs: Path, pause_ms: float, *, natural: bool = False
+) -> Iterator[tuple[Model, Running]]:
     """Run the scripted model on a free port."""
     module = "tests.e2e.lab.model_server"
-    command = [sys.executable, "-m", module, "--pause-ms", str(pause_ms)]
+    pace = ["--natural"] if natural else ["--pause-ms", str(pause_ms)]
+    command = [sys.executable, "-m", module, *pace]
     with running("model", command, logs / "model.log", ROOT) as process:
         yield Model(process.announced(ANNOUNCEMENT)), process
 
 
 @contextmanager
-def tool_server(python: Path, logs: Path) -> Iterator[tuple[str, Running]]:
+def tool_server(python: Path, logs: Path, pause_ms: float) -> Iterator[tuple[str, Running]]:
     """Run the MCP server with an interpreter that has `mcp`, and return its address."""
-    with running("mcp", [python, MCP_SERVER], logs / "mcp.log", ROOT) as process:
+    command: list[str | Path] = [python, MCP_SERVER, "--pause-ms", str(pause_ms)]
+    with running("mcp", command, logs / "mcp.log", ROOT) as process:
         yield process.announced("The MCP server is at "), process
 
 
 @contextmanager
-def laboratory(label: str, logs: Path, pause_ms: float = 2) -> Iterator[Laboratory]:
+def laboratory(
+    label: str, logs: Path, pause_ms: float = 2, *, natural: bool = False
+) -> Iterator[Laboratory]:
     """Run everything that is below Turnstile until the context is left.
+
+    `natural` is the pace of a real model and of tools that have something to do.
 
     Raises:
         CannotInstall: the real server cannot be installed here.
@@ -81,8 +91,11 @@ def laboratory(label: str, logs: Path, pause_ms: float = 2) -> Iterator[Laborato
     logs.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(prefix="turnstile-lab-") as state,
-        tool_server(interpreter_of(server.name), logs) as (mcp_url, tools),
-        scripted_model(logs, pause_ms) as (model, speaker),
+        tool_server(interpreter_of(server.name), logs, TOOL_MS if natural else 0) as (
+            mcp_url,
+            tools,
+        ),
+        scripted_model(logs, pause_ms, natural=natural) as (model, speaker),
         serving(server, model.url, Path(state), logs) as real,
     ):
         store = seeded_store(server, real.url)

@@ -17,12 +17,13 @@ from starlette.routing import Route
 
 from tests.e2e.lab.chat_request import ChatRequest
 from tests.e2e.lab.embeddings import EMBED, embedded
-from tests.e2e.lab.guard import GUARD, category
+from tests.e2e.lab.guard import GUARD, GUARDS, category
 from tests.e2e.lab.observations import Observation
+from tests.e2e.lab.pace import NATURAL, Pace
 from tests.e2e.lab.reply import FIRST_MODEL, SECOND_MODEL, reply_to
 from tests.e2e.lab.speech import Speech, failure
 
-MODELS = (FIRST_MODEL, SECOND_MODEL, GUARD, EMBED)
+MODELS = (FIRST_MODEL, SECOND_MODEL, *GUARDS, EMBED)
 ANNOUNCEMENT = "The model is at "
 KEPT = 1_000
 
@@ -30,8 +31,8 @@ KEPT = 1_000
 class ScriptedModel:
     """The handlers of the routes, and what they remember."""
 
-    def __init__(self, pause_ms: float) -> None:
-        self._pause_ms = pause_ms
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
         self._numbers = count(1)
         self._seen: list[Observation] = []
 
@@ -60,8 +61,7 @@ class ScriptedModel:
         except ValidationError as error:
             seen.end("failed")
             return JSONResponse(failure(400, str(error)), 400)
-        pause_ms = reply.controls.pause_ms
-        return Speech(reply, seen, (self._pause_ms if pause_ms is None else pause_ms) / 1_000)
+        return Speech(reply, seen, self._pace.changed(reply.controls.pause_ms))
 
     async def embeddings(self, request: Request) -> Response:
         """Answer with hashed bags of words."""
@@ -110,9 +110,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--pause-ms", type=float, default=2, help="pause between tokens")
+    parser.add_argument("--natural", action="store_true", help="speak as a real model does")
     options = parser.parse_args()
+    pace = NATURAL if options.natural else Pace(options.pause_ms)
     listener = socket.create_server(("127.0.0.1", options.port))
-    config = uvicorn.Config(ScriptedModel(options.pause_ms).app(), log_level="critical")
+    config = uvicorn.Config(ScriptedModel(pace).app(), log_level="critical")
     print(f"{ANNOUNCEMENT}http://127.0.0.1:{listener.getsockname()[1]}", flush=True)  # noqa: T201
     uvicorn.Server(config).run([listener])
 

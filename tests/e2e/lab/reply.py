@@ -8,7 +8,7 @@ from typing import Any
 from tests.e2e.lab import echo
 from tests.e2e.lab.chat_request import ChatRequest
 from tests.e2e.lab.controls import Controls, without_controls, written_controls
-from tests.e2e.lab.guard import GUARD, UNSAFE_PIECE, verdict
+from tests.e2e.lab.guard import GUARDS, UNSAFE_PIECE, verdict
 from tests.e2e.lab.scenarios import UNKNOWN, Round, Scenario, scenario_for
 from tests.e2e.lab.tokens import filler, pieces
 
@@ -46,7 +46,7 @@ def reply_to(request: ChatRequest, call_prefix: str) -> Reply:
     Raises:
         pydantic.ValidationError: a control in the question is unknown or wrong.
     """
-    if request.model == GUARD:
+    if request.model in GUARDS:
         said = verdict("\n".join(each.text for each in request.messages))
         return Reply(_texts(pieces(said)), "stop", Controls(pause_ms=0))
     question = _question(request)

@@ -1,7 +1,7 @@
 """The documents of the laboratory, and how they get into a vector store of a real server."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -35,15 +35,20 @@ def documents() -> tuple[Document, ...]:
 
 def seeded_store(server: RealServer, url: str) -> str:
     """Make a vector store with all documents and return its id."""
+    return store_with(server, url, "runbooks", documents())
+
+
+def store_with(server: RealServer, url: str, name: str, chosen: Sequence[Document]) -> str:
+    """Make a vector store with these documents and return its id."""
     with httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False) as client:
         fill = _insert if server.agents else _upload
-        return fill(client)
+        return fill(client, name, chosen)
 
 
-def _insert(client: httpx.Client) -> str:
+def _insert(client: httpx.Client, name: str, chosen: Sequence[Document]) -> str:
     """Take the way of Llama Stack 0.3: the RAG tool cuts documents and stores them."""
     wanted = {
-        "name": "runbooks",
+        "name": name,
         "embedding_model": f"vllm/{EMBED}",
         "embedding_dimension": SIZE,
         "provider_id": "faiss",
@@ -57,7 +62,7 @@ def _insert(client: httpx.Client) -> str:
                 "mime_type": "text/plain",
                 "metadata": {"title": each.title, "docs_url": each.url},
             }
-            for each in documents()
+            for each in chosen
         ],
         "vector_db_id": store,
         "vector_store_id": store,
@@ -67,10 +72,10 @@ def _insert(client: httpx.Client) -> str:
     return store
 
 
-def _upload(client: httpx.Client) -> str:
+def _upload(client: httpx.Client, name: str, chosen: Sequence[Document]) -> str:
     """Take the way of later servers: files, attached to a store with attributes."""
-    store: str = _json(client.post("/v1/vector_stores", json={"name": "runbooks"}))["id"]
-    for each in documents():
+    store: str = _json(client.post("/v1/vector_stores", json={"name": name}))["id"]
+    for each in chosen:
         file = (f"{each.id}.md", each.text.encode(), "text/markdown")
         uploaded = client.post("/v1/files", files={"file": file}, data={"purpose": "assistants"})
         body = {

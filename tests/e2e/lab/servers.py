@@ -70,15 +70,19 @@ class Serving:
 
 
 @contextmanager
-def serving(server: RealServer, model_url: str, state: Path, logs: Path) -> Iterator[Serving]:
-    """Start a real server with empty state on a free port; stop it when the context is left.
+def serving(
+    server: RealServer, model_url: str, state: Path, logs: Path, port: int | None = None
+) -> Iterator[Serving]:
+    """Start a real server with empty state; stop it when the context is left.
+
+    Without a port it takes a free one.
 
     Raises:
         CannotInstall: its packages cannot be installed.
         DidNotStart: it ended or did not answer in time.
     """
     python = interpreter_of(server.name)
-    port = free_port()
+    port = port or free_port()
     configuration = state / "config.yaml"
     template = Template((CONFIGURATIONS / f"{server.name}.yaml").read_text("utf-8"))
     filled = template.substitute(model_url=model_url, state=state, port=port)

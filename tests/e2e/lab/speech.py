@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from tests.e2e.lab.observations import Observation
+from tests.e2e.lab.pace import Pace
 from tests.e2e.lab.reply import Delta, Reply
 
 FAILURE = "The model server ran out of memory. Try again in a moment."
@@ -27,7 +28,7 @@ class Speech:
 
     reply: Reply
     seen: Observation
-    pause_s: float
+    pace: Pace
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Play the reply until it ends or the caller leaves."""
@@ -89,6 +90,7 @@ class Speech:
     async def _paced(self) -> AsyncIterator[Delta]:
         """Yield the deltas in time; a failure or a drop is noted and ends them early."""
         controls = self.reply.controls
+        await anyio.sleep(self.pace.first_s)
         for number in range(len(self.reply.deltas) + 1):
             if number == controls.stall_at:
                 await anyio.sleep(controls.stall_s)
@@ -98,7 +100,7 @@ class Speech:
             if number < len(self.reply.deltas):
                 yield self.reply.deltas[number]
                 self.seen.tokens_sent += 1
-                await anyio.sleep(self.pause_s)
+                await anyio.sleep(self.pace.pause_s(number))
 
     def _envelope(self, kind: str) -> dict[str, Any]:
         return {
