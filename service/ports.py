@@ -268,6 +268,6 @@ class Tape(Protocol):
 class Recorder(Protocol):
     """Records turns."""
 
-    def begin(self, header: Header) -> Tape | None:
-        """Begin with a turn; None when it cannot be recorded."""
+    def begin(self, header: Header, waited_s: float = 0.0) -> Tape | None:
+        """Begin with a turn that was sent `waited_s` ago; None when it cannot be recorded."""
         ...

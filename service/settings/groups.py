@@ -48,6 +48,11 @@ class UpstreamSettings(Group):
         le=10,
         description="Repetitions of a failed request that is safe to repeat.",
     )
+    turn_limit_bytes: int = Field(
+        default=64 * 1024 * 1024,
+        ge=1_024,
+        description="What a server may send in one turn; a turn that is over it fails.",
+    )
     connections_limit: int = Field(
         default=1_000,
         ge=1,

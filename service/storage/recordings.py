@@ -9,7 +9,7 @@ import errno
 import os
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -37,7 +37,7 @@ _OWNER_ONLY = 0o600
 class NoRecorder:
     """Records nothing; see `Recorder`."""
 
-    def begin(self, header: Header) -> None:
+    def begin(self, header: Header, waited_s: float = 0.0) -> None:
         """See `Recorder.begin`."""
 
 
@@ -48,7 +48,7 @@ class FileTape:
     path: Path
     limit_bytes: int
     _file: int | None
-    _begun: float = field(default_factory=time.monotonic)
+    _begun: float
     _size_bytes: int = 0
 
     def headed(self, header: Header) -> "FileTape":
@@ -110,7 +110,7 @@ class OneFile:
     path: Path
     limit_bytes: int
 
-    def begin(self, header: Header) -> FileTape | None:
+    def begin(self, header: Header, waited_s: float = 0.0) -> FileTape | None:
         """See `Recorder.begin`."""
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
@@ -118,7 +118,8 @@ class OneFile:
         except OSError as failed:
             logger.warning("recording.failed", path=str(self.path), error=repr(failed))
             return None
-        return FileTape(self.path, self.limit_bytes, file).headed(header)
+        begun = time.monotonic() - waited_s
+        return FileTape(self.path, self.limit_bytes, file, begun).headed(header)
 
 
 @dataclass(slots=True, eq=False)
@@ -129,12 +130,12 @@ class FileRecorder:
     settings: RecordingSettings
     _swept_at: float = -_SWEEP_EVERY_S
 
-    def begin(self, header: Header) -> FileTape | None:
+    def begin(self, header: Header, waited_s: float = 0.0) -> FileTape | None:
         """See `Recorder.begin`."""
         self._sweep_now_and_then()
         stamp = header.recorded_at.replace(":", "").replace("-", "")
         path = self.directory / f"{stamp}-{header.request_id}{SUFFIX}"
-        return OneFile(path, self.settings.turn_limit_bytes).begin(header)
+        return OneFile(path, self.settings.turn_limit_bytes).begin(header, waited_s)
 
     def _sweep_now_and_then(self) -> None:
         now = time.monotonic()

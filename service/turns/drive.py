@@ -75,6 +75,7 @@ class Driver:
             await self._begin(turn, TurnStarted())
             await self._take_verdict(turn, verdict)
             return
+        turn.asked_at = anyio.current_time()
         try:
             async with turn.upstream.open() as body:
                 turn.accepted = True
@@ -90,11 +91,14 @@ class Driver:
 
     async def _pump(self, turn: RunningTurn, body: UpstreamBody) -> None:
         """Apply payloads until the turn has ended; what an upstream sends after that is left."""
-        stream, known = turn.stream, 0
+        stream, known, left = turn.stream, 0, self.settings.upstream.turn_limit_bytes
         async with aclosing(body.payloads()) as payloads:
             async for payload in payloads:
                 self._limit(turn, anyio.current_time() + self.settings.idle_timeout_s)
                 if isinstance(payload, bytes):
+                    left -= len(payload)
+                    if left < 0:
+                        raise _too_much(self.settings.upstream.turn_limit_bytes)
                     if turn.tape:
                         turn.tape.frame(payload)
                     await self._append(turn, stream.feed_payload(payload))
@@ -197,6 +201,14 @@ class Driver:
             return turn.stream.fail("turn_timeout", message, status_code=504)
         message = "The upstream was silent for too long."
         return turn.stream.fail("upstream_timeout", message, status_code=504)
+
+
+def _too_much(limit_bytes: int) -> UpstreamError:
+    return UpstreamError(
+        "upstream_too_much",
+        "The upstream sent more than a turn may hold.",
+        cause=f"The limit is {limit_bytes} bytes.",
+    )
 
 
 def _failed(stream: TurnStream, error: UpstreamError) -> Emissions:

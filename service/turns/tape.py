@@ -3,6 +3,8 @@
 from dataclasses import asdict
 from datetime import UTC, datetime
 
+import anyio
+
 from service.ports import Recorder, Tape
 from service.turns.turn import RunningTurn
 from statemachine import Header, TurnResumed, TurnStarted
@@ -34,7 +36,8 @@ def begin_tape(
         resumed=opening if isinstance(opening, TurnResumed) else None,
         moderation=turn.upstream.moderation,
     )
-    return recorder.begin(header)
+    waited_s = 0.0 if turn.asked_at is None else anyio.current_time() - turn.asked_at
+    return recorder.begin(header, waited_s)
 
 
 def end_tape(turn: RunningTurn) -> None:

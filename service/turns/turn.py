@@ -23,8 +23,8 @@ class RunningTurn:
     turn, `untaken` that it certainly has not even begun to. `settled` is set when the first
     upstream chunk was applied or the turn has ended, so that a route can tell whether there is
     anything to stream. `reading` ends the wait for the upstream. `pending` holds emissions on
-    their way into the log, so that an interrupt loses none. `started_at` is a time of the event
-    loop, in seconds.
+    their way into the log, so that an interrupt loses none. `started_at` and `asked_at`
+    (the upstream, that is) are times of the event loop, in seconds.
     """
 
     ids: TurnIds
@@ -37,6 +37,7 @@ class RunningTurn:
     resumes: str | None = None
     tape: Tape | None = None
     ending: Ending = Ending.END
+    asked_at: float | None = None
     accepted: bool = False
     untaken: bool = False
     pending: deque[Emission] = field(default_factory=deque)

@@ -89,19 +89,21 @@ class AgentTurn:
                 yield body
         finally:
             if not taken:
+                self._thread = None
                 self.forget(made)
 
     def thread(self, summary: Summary) -> Thread | None:
         """See `UpstreamTurn.thread`: a turn that did not end in order is not in its session.
 
-        One that said nothing need not be in it either.
+        One that said nothing need not be in it either; but a session keeps what a shield has
+        refused, and calls that were left open.
         """
         if goes_on(summary):
             return self._thread
         if self._thread not in (None, self.plan.conversation.thread):
             self.forget(self._thread)
-        refused = summary.finish_reason is FinishReason.SHIELD
-        return None if refused else untouched(self._before, summary)
+        kept = summary.finish_reason is FinishReason.SHIELD or summary.awaiting is not None
+        return None if kept else untouched(self._before, summary)
 
     @asynccontextmanager
     async def _send(self, thread: Thread, groups: Groups) -> AsyncIterator[LiveBody]:
@@ -175,6 +177,7 @@ def agent_config(plan: Plan, groups: Groups, iterations_limit: int) -> Config:
         "max_infer_iters": iterations_limit,
         "sampling_params": _SAMPLING,
         "enable_session_persistence": True,
+        "name": "turnstile",
     }
     if plan.client_tools:
         config |= {"toolgroups": groups, "client_tools": list(map(_tool, plan.client_tools))}

@@ -21,6 +21,7 @@ import httpx
 
 from service.errors import SettingsInvalid, UpstreamError, UpstreamReset
 from service.settings.groups import UpstreamSettings
+from service.upstream.bounded_body import EVENT_STREAM, bound
 from service.upstream.faults import fault, reading, translated
 from service.upstream.text import utf8
 from statemachine import FrameReader, FrameTooLarge
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 type Body = Mapping[str, object]
 type Headers = Mapping[str, str]
 
-_EVENT_STREAM = "text/event-stream"
 _KEEPALIVE_S = 3.0
 """Servers close idle connections after 5 s (uvicorn's default): a request on one that closes at
 that moment would fail, so ours are closed first."""
@@ -94,7 +94,7 @@ class Connection:
         Raises:
             UpstreamError: there is no answer, or it is none of events.
         """
-        raw = {"X-Stainless-Raw-Response": "stream", "Accept": _EVENT_STREAM, **(headers or {})}
+        raw = {"X-Stainless-Raw-Response": "stream", "Accept": EVENT_STREAM, **(headers or {})}
         timeout = self._timeout(read_s=None)
         response: httpx.Response | None = None
         try:
@@ -154,7 +154,12 @@ class Connection:
         client = AsyncLlamaStackClient(
             base_url=str(settings.url),
             api_key=key,
-            http_client=httpx.AsyncClient(limits=limits, verify=self._tls, trust_env=False),
+            http_client=httpx.AsyncClient(
+                limits=limits,
+                verify=self._tls,
+                trust_env=False,
+                event_hooks={"response": [bound]},
+            ),
         )
         client._custom_headers = {}  # noqa: SLF001 # the constructor adds the version to any others
         # Without a key, the client takes one from the environment.
@@ -201,7 +206,7 @@ def _parsed(response: httpx.Response) -> Any:  # noqa: ANN401 # as above
 
 def _check_content_type(response: httpx.Response) -> None:
     content_type = response.headers.get("content-type", "")
-    if not content_type.lower().startswith(_EVENT_STREAM):
+    if not content_type.lower().startswith(EVENT_STREAM):
         raise fault("upstream_not_a_stream", f"content type {content_type[:100]!r}")
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import anyio
 import structlog
@@ -34,6 +34,7 @@ class Deletion:
     waiting_limit: int = _WAITING_LIMIT
     last_wait_s: float = _LAST_WAIT_S
     _waiting: MemoryObjectSendStream[Thread] | None = None
+    _left: list[Thread] = field(default_factory=list)
 
     def forget(self, thread: Thread) -> None:
         """See `Upstream.forget`."""
@@ -56,28 +57,34 @@ class Deletion:
                 self._waiting = None
                 waiting.close()
                 tasks.cancel_scope.deadline = anyio.current_time() + self.last_wait_s
-        if left := taken.statistics().current_buffer_used:
+        left = taken.statistics().current_buffer_used + len(self._left)
+        if left:
             logger.warning("thread.leaked", left=left)
 
     async def _run(self, taken: MemoryObjectReceiveStream[Thread]) -> None:
         async with anyio.create_task_group() as workers:
             for _ in range(_WORKERS):
                 workers.start_soon(self._work, taken)
-        try:
-            await self.sessions.delete_all()
-        except UpstreamError as refused:
-            logger.warning("thread.leaked", code=refused.code, detail=refused.detail)
+        self._left = self.sessions.left()
+        async with anyio.create_task_group() as workers:
+            for _ in range(_WORKERS):
+                workers.start_soon(self._work_off)
 
     async def _work(self, taken: MemoryObjectReceiveStream[Thread]) -> None:
         async for thread in taken:
-            await self._delete(thread)
+            if self._waiting is not None or thread.dialect == RESPONSES:
+                await self._delete(thread)
+
+    async def _work_off(self) -> None:
+        """Delete what is left in the end: sessions go with their agents."""
+        while self._left:
+            await self._delete(self._left.pop())
 
     async def _delete(self, thread: Thread) -> None:
-        """In the end sessions go with their agents, so they need not go one by one."""
         try:
             if thread.dialect == RESPONSES:
                 await self.connection.delete(f"{PATH}/{thread.ids[0]}")
-            elif self._waiting is not None:
+            else:
                 await self.sessions.delete(thread)
         except UpstreamError as refused:
             # Most likely the server has lost it by itself: a restart, or its own cleaning.

@@ -42,7 +42,13 @@ _UNTAKEN = frozenset(
 _UNTAKEN_STATUS = frozenset({*range(400, 500), 503}) - {408}
 """Answers that mean that nothing was begun."""
 
+
+class BodyTooLarge(httpx.TransportError):
+    """An answer beside a stream is larger than anything that is asked for."""
+
+
 _TRANSPORT: tuple[tuple[type[Exception], str], ...] = (
+    (BodyTooLarge, "upstream_unexpected"),
     (httpx.ConnectTimeout, "upstream_connect_timeout"),
     (httpx.PoolTimeout, "upstream_busy"),
     (httpx.TimeoutException, "upstream_timeout"),

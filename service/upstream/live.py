@@ -6,7 +6,16 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from service.domain import Answers, Catalogue, PausedTurn, Plan, Thread, ToolAnswer, UpstreamInfo
+from service.domain import (
+    Answer,
+    Answers,
+    Catalogue,
+    PausedTurn,
+    Plan,
+    Thread,
+    ToolAnswer,
+    UpstreamInfo,
+)
 from service.ports import UpstreamTurn
 from service.settings.groups import ModerationSettings, UpstreamSettings
 from service.upstream.agents import AgentResume, AgentTurn
@@ -116,9 +125,9 @@ class LiveUpstream:
         plan = paused.plan
         moderator = self._moderator(offer, plan)
         if moderator is not None:
-            # What a client's tool says is new to the shields, what it may run is not.
-            said = [each.content for each in answers if isinstance(each, ToolAnswer)]
-            moderator.question = "\n\n".join(said) if said and plan.input_shields else None
+            # What a client says is new to the shields; that a call may run is not.
+            said = "\n\n".join(filter(None, map(_words, answers)))
+            moderator.question = said if said and plan.input_shields else None
         return ResponseResume(
             paused,
             answers,
@@ -203,3 +212,8 @@ class LiveUpstream:
             return None
         release = Release.AFTER_VERDICT if self.moderation.hold_back else Release.AT_ONCE
         return OutputModeration(self.moderation.checkpoint_characters, release)
+
+
+def _words(answer: Answer) -> str | None:
+    """Return what an answer makes a model read of its client's own words."""
+    return answer.content if isinstance(answer, ToolAnswer) else answer.reason

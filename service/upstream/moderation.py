@@ -11,6 +11,7 @@ from service.upstream.connection import Connection
 from service.upstream.faults import fault
 from statemachine import ShieldChecked, Touchpoint
 
+_OWN_STATUS = (503, 504)
 _REMARKS = ("info", "warn")
 _REFUSED = "The request was refused by a safety shield."
 
@@ -67,10 +68,17 @@ class ShieldModerator:
             return UpstreamError(
                 "moderation_failed",
                 "The shields could not be asked.",
-                getattr(refused, "status_code", 504),
+                _status(refused),
                 detail=f"{shield}: {detail}",
                 untaken=True,
             )
+
+
+def _status(refused: UpstreamError | TimeoutError) -> int:
+    """Whatever a shield refuses, the caller has no part in it."""
+    if isinstance(refused, TimeoutError):
+        return 504
+    return refused.status_code if refused.status_code in _OWN_STATUS else 502
 
 
 def _read(answer: object) -> Violation | None:

@@ -43,7 +43,9 @@ from statemachine import (
 
 DIALECT = "responses"
 PATH = "/v1/responses"
-_REFUSED = frozenset({FinishReason.SHIELD, FinishReason.REFUSAL})
+_UNFIT = frozenset({FinishReason.SHIELD, FinishReason.REFUSAL, FinishReason.MAX_ITERATIONS})
+"""Ends after which a response holds a refusal, or calls that nobody has answered."""
+
 _UNREADABLE = "content type"
 """What servers say of a response that ended in a refusal."""
 
@@ -153,7 +155,7 @@ def kept(made_id: str | None, summary: Summary, forget: Forget, *, spoils: bool)
         return None
     made = Thread(DIALECT, (made_id,))
     goes_on = summary.outcome == "awaiting_input" or (
-        summary.outcome == "end" and summary.finish_reason not in _REFUSED and not spoils
+        summary.outcome == "end" and summary.finish_reason not in _UNFIT and not spoils
     )
     if goes_on:
         return made

@@ -30,8 +30,11 @@ type Config = Mapping[str, object]
 
 @dataclass(slots=True)
 class _Agent:
+    """A shared agent; `opening` counts the sessions that are being created."""
+
     agent_id: str
-    sessions: int = 0
+    sessions: set[str] = field(default_factory=set)
+    opening: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -80,27 +83,21 @@ class Sessions:
         Raises:
             UpstreamError: the server does not delete it.
         """
-        agent_id, _, ownership = thread.ids
+        agent_id, session_id, ownership = thread.ids
         if ownership == _OWN:
             self._owned.discard(agent_id)
             await self.connection.delete(f"{self.root}/{agent_id}")
             return
         agent = self._shared.get(thread.fingerprint)
         if agent is not None and agent.agent_id == agent_id:
-            agent.sessions -= 1
+            agent.sessions.discard(session_id)
         await self.connection.delete(self.path(thread))
-        await self._delete_agents(self._unused())
+        self._forget_unused()
 
-    async def delete_all(self) -> None:
-        """Delete every agent, with the sessions that it still has.
-
-        Raises:
-            UpstreamError: the server does not delete one of them; the others are deleted.
-        """
-        left = [*(agent.agent_id for agent in self._shared.values()), *self._owned]
-        self._shared.clear()
-        self._owned.clear()
-        await self._delete_agents(left)
+    def left(self) -> list[Thread]:
+        """Return every agent that is there; its sessions go with it."""
+        shared = [agent.agent_id for agent in self._shared.values()]
+        return list(map(_agent_alone, [*shared, *self._owned]))
 
     def path(self, thread: Thread) -> str:
         """Return where a session is."""
@@ -113,14 +110,13 @@ class Sessions:
             if agent is None:
                 agent = self._shared[key] = _Agent(await self._create_agent(config))
         self._shared.move_to_end(key)
-        agent.sessions += 1
+        agent.opening += 1
         try:
             session_id = await self._create_session(agent.agent_id)
-        except BaseException:
-            agent.sessions -= 1
-            for each in self._unused():
-                self.forget(_agent_alone(each))
-            raise
+            agent.sessions.add(session_id)
+        finally:
+            agent.opening -= 1
+            self._forget_unused()
         return Thread(DIALECT, (agent.agent_id, session_id, _SHARED), key)
 
     async def _create_agent(self, config: Config) -> str:
@@ -132,23 +128,12 @@ class Sessions:
         answer = await self.connection.post(path, {"session_name": "turnstile"})
         return _id(answer, "session_id")
 
-    def _unused(self) -> list[str]:
+    def _forget_unused(self) -> None:
         """Take out shared agents without sessions, the longest unused first, but for some."""
-        unused = [key for key, agent in self._shared.items() if agent.sessions <= 0]
-        return [
-            self._shared.pop(key).agent_id
-            for key in unused[: max(0, len(unused) - self.idle_limit)]
-        ]
-
-    async def _delete_agents(self, agent_ids: list[str]) -> None:
-        failed: UpstreamError | None = None
-        for agent_id in agent_ids:
-            try:
-                await self.connection.delete(f"{self.root}/{agent_id}")
-            except UpstreamError as refused:
-                failed = refused
-        if failed is not None:
-            raise failed
+        used = [agent.opening or agent.sessions for agent in self._shared.values()]
+        unused = [key for key, busy in zip(list(self._shared), used, strict=True) if not busy]
+        for key in unused[: max(0, len(unused) - self.idle_limit)]:
+            self.forget(_agent_alone(self._shared.pop(key).agent_id))
 
 
 def _agent_alone(agent_id: str) -> Thread:
