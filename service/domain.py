@@ -1,7 +1,7 @@
 """Plain values that the parts of the service hand to each other."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from statemachine import Call
@@ -47,11 +47,19 @@ class McpServer:
 
 
 @dataclass(frozen=True, slots=True)
-class TurnRequest:
-    """A question, as it was asked. `conversation_id` is None for a new conversation.
+class Caller:
+    """What a request brings for MCP servers.
 
     `mcp_headers` are by name or url of a configured server; `token` is the caller's own.
     """
+
+    token: str | None = None
+    mcp_headers: Mapping[str, Mapping[str, str]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRequest:
+    """A question, as it was asked. `conversation_id` is None for a new conversation."""
 
     query: str
     conversation_id: str | None = None
@@ -64,8 +72,7 @@ class TurnRequest:
     vector_store_ids: tuple[str, ...] | None = None
     client_tools: tuple[ClientTool, ...] = ()
     generate_topic_summary: bool = False
-    mcp_headers: Mapping[str, Mapping[str, str]] | None = None
-    token: str | None = None
+    caller: Caller = field(default=Caller())
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +180,8 @@ type Answers = tuple[Answer, ...]
 @dataclass(frozen=True, slots=True)
 class PausedTurn:
     """A turn that waits for answers of its client; `key` is the request id of its first stream.
+
+    Its plan holds no headers for MCP servers: who answers brings own ones.
 
     `approvals` are the ids of the calls that wait for leave, the others wait for a result.
     """

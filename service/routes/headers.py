@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import msgspec
 from starlette.datastructures import Headers
 
+from service.domain import Caller
 from service.errors import CursorInvalid, McpHeadersInvalid
 
 _CURSOR = re.compile(r"[0-9]{1,18}")
@@ -20,15 +21,27 @@ def bearer_token(headers: Headers) -> str | None:
     return stated[len(_BEARER) :].strip() or None if stated.lower().startswith(_BEARER) else None
 
 
+def caller(headers: Headers) -> Caller:
+    """Return what a request brings for MCP servers.
+
+    Raises:
+        McpHeadersInvalid: see `mcp_headers`.
+    """
+    return Caller(bearer_token(headers), mcp_headers(headers))
+
+
 def mcp_headers(headers: Headers) -> Mapping[str, Mapping[str, str]] | None:
     """Return the headers for MCP servers, by name or url of the server, in lower case.
 
     Raises:
         McpHeadersInvalid: it is no JSON object of objects, or not made of HTTP headers.
     """
-    stated = headers.get("mcp-headers")
-    if stated is None:
+    given = headers.getlist("mcp-headers")
+    if not given:
         return None
+    if len(given) > 1:
+        raise McpHeadersInvalid("It may be there once only.")
+    (stated,) = given
     try:
         parsed = msgspec.json.decode(stated, type=dict[str, dict[str, str]])
     except (msgspec.DecodeError, RecursionError) as refused:

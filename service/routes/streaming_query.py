@@ -10,7 +10,7 @@ from service.domain import MediaType
 from service.errors import TurnRefused
 from service.routes.bodies import AnswersBody, InterruptBody, read_turn
 from service.routes.event_stream import stream_headers, stream_response
-from service.routes.headers import bearer_token, cursor, mcp_headers
+from service.routes.headers import caller, cursor
 from service.routes.parsing import parse, read_json
 from service.routes.problems import problem
 from service.routes.services import services_of
@@ -29,11 +29,7 @@ async def start(request: Request) -> Response:
     """
     services = services_of(request)
     body = await read_turn(request, services.settings)
-    asked = replace(
-        body.to_domain(),
-        mcp_headers=mcp_headers(request.headers),
-        token=bearer_token(request.headers),
-    )
+    asked = replace(body.to_domain(), caller=caller(request.headers))
     turn = await start_turn(services, asked)
     return await _first_response(request, turn, body.media_type)
 
@@ -42,7 +38,8 @@ async def answer(request: Request) -> Response:
     """POST /v1/streaming_query/{request_id}/tool_results: go on with a turn that waits."""
     services = services_of(request)
     body = parse(AnswersBody, await read_json(request, services.settings))
-    turn = await resume_turn(services, _request_id(request), body.to_domain())
+    who = caller(request.headers)
+    turn = await resume_turn(services, _request_id(request), body.to_domain(), who)
     if isinstance(turn, RunningTurn):
         return await _first_response(request, turn, body.media_type)
     reader = await services.log.reader(turn, 0)

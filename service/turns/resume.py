@@ -2,29 +2,36 @@
 
 import uuid
 from collections.abc import Iterable
+from dataclasses import replace
 
 import anyio
 
-from service.domain import Answers, Approval, PausedTurn, ToolAnswer, TurnIds
+from service.domain import Answers, Approval, Caller, PausedTurn, ToolAnswer, TurnIds
 from service.errors import NotAwaiting, RequestInvalid
+from service.settings import Settings
+from service.turns.selection import mcp_servers
 from service.turns.services import Services
 from service.turns.turn import RunningTurn
 from statemachine import TurnStream
 
 
-async def resume_turn(services: Services, request_id: str, answers: Answers) -> RunningTurn | str:
+async def resume_turn(
+    services: Services, request_id: str, answers: Answers, caller: Caller
+) -> RunningTurn | str:
     """Let a paused turn go on, or return the id of the stream in which it has gone on already.
 
     Raises:
         TurnUnknown: there is no such turn.
         NotAwaiting, AnswerTooLate, AnswersDiffer: it does not wait for these answers.
         RequestInvalid: the answers are not those of its calls.
+        McpHeadersInvalid: see `mcp_servers`.
         UpstreamError, TooManyTurns, Stopping: see `start_turn`.
     """
     services.live.admit()
     started_at = anyio.current_time()
     paused = await _find(services, request_id)
     answers = checked(paused, answers)
+    paused = with_headers(services.settings, paused, caller)
     await services.upstream.catalogue()
     ids = TurnIds(str(uuid.uuid4()), paused.plan.conversation.conversation_id)
     first = await services.paused.claim(request_id, answers, ids.request_id)
@@ -48,6 +55,13 @@ async def _find(services: Services, request_id: str) -> PausedTurn:
     except NotAwaiting:
         await services.log.reader(request_id, 0)
         raise
+
+
+def with_headers(settings: Settings, paused: PausedTurn, caller: Caller) -> PausedTurn:
+    """Return the turn with the headers that MCP servers get of who answers."""
+    used = {each.name for each in paused.plan.mcp_servers}
+    servers = tuple(each for each in mcp_servers(settings, caller) if each.name in used)
+    return replace(paused, plan=replace(paused.plan, mcp_servers=servers))
 
 
 def checked(paused: PausedTurn, answers: Answers) -> Answers:

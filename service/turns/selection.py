@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from service.domain import (
+    Caller,
     Catalogue,
     ClientTool,
     Conversation,
@@ -43,7 +44,7 @@ def select(
         RequestInvalid, McpHeadersInvalid: the settings do not allow it.
     """
     instructions = _instructions(settings, request)
-    servers = () if request.no_tools else _mcp_servers(settings.mcp_servers, request)
+    servers = () if request.no_tools else mcp_servers(settings, request.caller)
     tools = () if request.no_tools else _client_tools(settings, request)
     plan = Plan(request.query, conversation, system_prompt=instructions)
     plan = replace(plan, attachments=request.attachments, mcp_servers=servers, client_tools=tools)
@@ -128,17 +129,21 @@ def _client_tools(settings: Settings, request: TurnRequest) -> tuple[ClientTool,
     return tuple(by_name.values())
 
 
-def _mcp_servers(
-    configured: tuple[McpServerSettings, ...], request: TurnRequest
-) -> tuple[McpServer, ...]:
-    """Configured servers with the headers of this turn; nobody else receives anything."""
-    given = request.mcp_headers or {}
+def mcp_servers(settings: Settings, caller: Caller) -> tuple[McpServer, ...]:
+    """Return the configured servers with the headers that they get of this caller.
+
+    Nobody else receives anything.
+
+    Raises:
+        McpHeadersInvalid: there are headers for a server that is not configured.
+    """
+    configured, given = settings.mcp_servers, caller.mcp_headers or {}
     servers = tuple(
         McpServer(
             each.name,
             str(each.url),
             each.tool_group or f"mcp::{each.name}",
-            _headers(each, given, request.token),
+            _headers(each, given, caller.token),
             approval=each.approval == "always",
         )
         for each in configured

@@ -1,8 +1,8 @@
 """What is kept of a turn when it has ended, before its terminal emission is said."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from service.domain import PastTurn, PausedTurn, Thread
+from service.domain import PastTurn, PausedTurn, Plan, Thread
 from service.ports import Conversations, PausedTurns, Upstream
 from service.turns.turn import RunningTurn
 from statemachine import AwaitingInput, InputReason, Summary
@@ -49,10 +49,21 @@ class Settler:
         labelled = (each.call_id for each in awaiting.calls if each.server_label is not None)
         approvals = frozenset(labelled if awaiting.reason is InputReason.APPROVAL else ())
         paused = PausedTurn(
-            turn.key, turn.plan, thread, awaiting.turn_id, awaiting.calls, approvals
+            turn.key,
+            without_headers(turn.plan),
+            thread,
+            awaiting.turn_id,
+            awaiting.calls,
+            approvals,
         )
         for each in await self.paused.pause(turn.ids.request_id, paused):
             self.upstream.forget(each)
+
+
+def without_headers(plan: Plan) -> Plan:
+    """Return a plan that can be kept for a while: credentials are not."""
+    servers = tuple(replace(each, headers={}) for each in plan.mcp_servers)
+    return replace(plan, mcp_servers=servers)
 
 
 def past_turn(turn: RunningTurn) -> PastTurn | None:

@@ -30,9 +30,10 @@ export class OpenCalls {
   /**
    * @param {object} data of `awaiting_input`
    * @param {ToolCard[]} cards one for each call, in their order; they move into this element
-   * @param {?((body: object) => void)} send null when the turn is a recording
+   * @param {(body: object) => void} send
+   * @param {boolean} recorded what goes on then is what was recorded, whatever the answers say
    */
-  constructor(data, cards, send) {
+  constructor(data, cards, send, recorded) {
     const { calls = [], reason, stored, answer_within_s: within } = data;
     this.#calls = calls;
     this.#cards = cards;
@@ -42,7 +43,7 @@ export class OpenCalls {
     const attributes = { class: "notice-card", "aria-label": "Open calls" };
     this.element = element("section", attributes, this.#heading);
     this.answerable = within !== undefined && calls.length > 0;
-    if (this.answerable) this.element.append(this.#until(within), this.#fill(fields));
+    if (this.answerable) this.element.append(this.#until(within, recorded), this.#fill(fields));
     else this.element.append(this.#bare(), element("p", { class: "hint" }, this.#why(reason)));
     this.element.append(this.#problem, factList([["Stored", storedWord(stored)]]));
   }
@@ -88,14 +89,14 @@ export class OpenCalls {
 
   #why(reason) {
     if (reason === "max_iterations") return "Nothing can be answered here; ask again to go on.";
-    if (this.#send === null) return "This turn is a recording, so it cannot be answered.";
     return "This turn cannot be answered: nobody waits for it any more.";
   }
 
-  #until(seconds) {
+  #until(seconds, recorded) {
     const until = new Date(Date.now() + seconds * 1_000);
     const time = until.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-    this.#deadline.textContent = `Answers are taken until ${time}.`;
+    const played = recorded ? " The turn then goes on as it was recorded." : "";
+    this.#deadline.textContent = `Answers are taken until ${time}.${played}`;
     return this.#deadline;
   }
 

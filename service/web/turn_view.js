@@ -139,8 +139,7 @@ export class TurnView {
 
   #wait(data) {
     const cards = (data.calls ?? []).map((call) => this.#tools.owe(call));
-    const send = this.#recording.hidden ? this.#answerCalls : null;
-    const calls = new OpenCalls(data, cards, send);
+    const calls = new OpenCalls(data, cards, this.#answerCalls, !this.#recording.hidden);
     this.#place(calls.element);
     if (calls.answerable) this.openCalls = calls;
   }

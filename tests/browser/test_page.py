@@ -151,8 +151,18 @@ def test_what_the_upstream_waits_for_is_shown(tab: Tab) -> None:
     tab.wait_for("awaiting_input")
 
     tab.wait_for_text("main", "restart_deployment")
-    tab.wait_for_text(".notice-card", "a recording, so it cannot be answered")
-    assert tab.page.locator(".notice-card button").count() == 0
+    tab.wait_for_text(".notice-card", "The turn then goes on as it was recorded.")
+
+
+def test_a_recorded_turn_goes_on_with_an_answer(tab: Tab) -> None:
+    tab.ask("Restart the web deployment in the staging namespace, please.")
+    tab.wait_for("awaiting_input")
+
+    tab.page.fill(".notice-card textarea", "restarted")
+    tab.page.click(".notice-card button[type=submit]")
+    tab.wait_for("end")
+
+    assert tab.text("#answer") == answer_of("client-tool-answered")
 
 
 def test_every_character_of_many_scripts_arrives(tab: Tab) -> None:

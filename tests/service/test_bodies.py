@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from service.domain import Attachment, ClientTool
+from service.domain import Attachment, Caller, ClientTool
 from service.routes.bodies import TurnBody
 from tests.support.applications import QUERY, TURNS, application
 from tests.support.offers import OFFER, SMALL
@@ -229,7 +229,7 @@ def test_what_was_not_asked_is_left_open():
 
     assert (asked.conversation_id, asked.provider, asked.model) == (None, None, None)
     assert (asked.shield_ids, asked.vector_store_ids, asked.attachments) == (None, None, ())
-    assert (asked.client_tools, asked.mcp_headers, asked.token) == ((), None, None)
+    assert (asked.client_tools, asked.caller) == ((), Caller())
 
 
 async def test_everything_that_was_asked_reaches_the_upstream():

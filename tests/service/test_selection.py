@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.domain import Attachment, Catalogue, ClientTool, Conversation, TurnRequest
+from service.domain import Attachment, Caller, Catalogue, ClientTool, Conversation, TurnRequest
 from service.errors import (
     McpHeadersInvalid,
     ModelUnknown,
@@ -216,7 +216,7 @@ def test_the_order_of_refusals_tells_what_is_wrong_here_first():
     with pytest.raises(RequestInvalid):
         plan({"client_tools_by_request": False}, client_tools=(ADD,), shield_ids=("gone",))
     with pytest.raises(McpHeadersInvalid):
-        plan(mcp_headers={"nobody": {}}, shield_ids=("gone",))
+        plan(caller=Caller(mcp_headers={"nobody": {}}), shield_ids=("gone",))
 
 
 # The catalogue is renewed before anything is said to be missing.
