@@ -35,11 +35,11 @@ def read_recording(data: bytes) -> Recording:
     Raises:
         RecordingDamaged: a line is not what it should be; the error names it.
     """
+    # A line without its end was cut while it was written; what came before is still true.
     *lines, rest = data.split(b"\n")
-    if rest:
-        raise RecordingDamaged(len(lines) + 1, "the line is not complete")
     if not lines:
-        raise RecordingDamaged(1, "the file is empty")
+        problem = "the line is not complete" if rest else "the file is empty"
+        raise RecordingDamaged(1, problem)
     header = _read_header(_fields(1, lines[0]))
     frames: list[Frame | Verdict] = []
     for number, line in enumerate(lines[1:], start=2):

@@ -7,8 +7,11 @@ recording ends there.
 
 import errno
 import os
+import re
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +35,7 @@ logger = structlog.get_logger()
 SUFFIX = ".jsonl"
 _SWEEP_EVERY_S = 60.0
 _OWNER_ONLY = 0o600
+_OWN_NAME = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f-]{36}\.jsonl")
 
 
 class NoRecorder:
@@ -163,14 +167,26 @@ def open_recorder(settings: RecordingSettings) -> FileRecorder | NoRecorder:
 
 
 def sweep(directory: Path, settings: RecordingSettings) -> None:
-    """Delete recordings that are too old, and the oldest of those that are too much."""
+    """Delete own recordings that are too old, and the oldest of those that are too much."""
     oldest = time.time() - settings.age_limit_s
     total_bytes = 0
+    for written_at, size_bytes, path in sorted(_recorded(directory), reverse=True):
+        total_bytes += size_bytes
+        if written_at < oldest or total_bytes > settings.size_limit_bytes:
+            _delete(path)
+
+
+def _delete(path: Path) -> None:
     try:
-        found = [(path.stat(), path) for path in directory.glob(f"*{SUFFIX}")]
-        for stat, path in sorted(found, key=lambda each: each[0].st_mtime, reverse=True):
-            total_bytes += stat.st_size
-            if stat.st_mtime < oldest or total_bytes > settings.size_limit_bytes:
-                path.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
     except OSError as failed:
-        logger.warning("recording.failed", path=str(directory), error=repr(failed))
+        logger.warning("recording.failed", path=str(path), error=repr(failed))
+
+
+def _recorded(directory: Path) -> Iterator[tuple[float, int, Path]]:
+    """Yield time, size and path of the files that a recorder has made; others are not ours."""
+    for path in directory.glob(f"*{SUFFIX}"):
+        with suppress(FileNotFoundError):
+            found = path.stat()
+            if _OWN_NAME.fullmatch(path.name):
+                yield found.st_mtime, found.st_size, path

@@ -19,7 +19,7 @@ from service.ports import Moderator
 from service.upstream.body import LiveBody, check_taken, error_message
 from service.upstream.connection import Connection
 from service.upstream.sessions import DIALECT, Sessions, fingerprint
-from service.upstream.text import labelled, output_of, transcript
+from service.upstream.text import output_of, question_with, transcript
 from service.upstream.threads import untouched
 from service.upstream.tool_groups import ToolGroups
 from statemachine import (
@@ -185,13 +185,13 @@ def agent_config(plan: Plan, groups: Groups, iterations_limit: int) -> Config:
 
 
 def turn_body(plan: Plan, groups: Groups) -> Config:
-    """Return the body of a turn; text/plain is the one type of document that no server refuses."""
-    documents = [
-        {"content": labelled(each), "mime_type": "text/plain"} for each in plan.attachments
-    ]
-    body: Config = {"stream": True, "messages": [{"role": "user", "content": plan.query}]}
-    if documents:
-        body["documents"] = documents
+    """Return the body of a turn.
+
+    Attachments go as text after the question: servers refuse several types of documents, put
+    nothing between them and the question, and their input shields do not see them.
+    """
+    said = question_with(plan.query, plan.attachments)
+    body: Config = {"stream": True, "messages": [{"role": "user", "content": said}]}
     if groups:
         body["toolgroups"] = groups
     return body

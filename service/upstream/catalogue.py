@@ -1,13 +1,15 @@
 """What a server is and offers: asked for all at once, and kept for a short time."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
 import anyio
 import structlog
+from anyio.abc import TaskGroup
 
 from service.domain import Catalogue, Model
 from service.errors import UpstreamError
@@ -15,6 +17,9 @@ from service.upstream.connection import Connection
 from service.upstream.faults import fault
 
 logger = structlog.get_logger()
+
+_STALE_TTLS = 9
+"""For how many times its own life an old offer is used while a new one is asked for."""
 
 _PAGE = 100
 _PAGES_LIMIT = 50
@@ -40,7 +45,10 @@ class Offer:
 
 @dataclass(slots=True, eq=False)
 class CachedOffer:
-    """Keeps the offer of a server for `ttl_s`; whoever needs a new one waits for the same one."""
+    """Keeps the offer of a server for `ttl_s`, and renews it beside the turn that finds it old.
+
+    Who needs a new one for certain, or finds one that is very old, waits for the same one.
+    """
 
     connection: Connection
     ttl_s: float
@@ -49,6 +57,19 @@ class CachedOffer:
     _answers: int = 0
     _expires_at: float = 0.0
     _lock: anyio.Lock = field(default_factory=anyio.Lock)
+    _tasks: TaskGroup | None = None
+    _renewing: bool = False
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Renew offers until the context is left."""
+        async with anyio.create_task_group() as tasks:
+            self._tasks = tasks
+            try:
+                yield
+            finally:
+                self._tasks = None
+                tasks.cancel_scope.cancel()
 
     async def get(self, *, renew: bool = False) -> Offer:
         """Return the offer; one that cannot be renewed is better than none.
@@ -56,7 +77,7 @@ class CachedOffer:
         Raises:
             UpstreamError: the server cannot be asked, and never could.
         """
-        if self._offer and not renew and anyio.current_time() < self._expires_at:
+        if self._offer and not renew and self._usable():
             return self._offer
         known = self._answers
         async with self._lock:
@@ -66,6 +87,25 @@ class CachedOffer:
         if self._offer is not None:
             return self._offer
         raise self._failed or fault("upstream_unexpected", "no answer")
+
+    def _usable(self) -> bool:
+        """Tell whether the offer can be used now; an old one is, while a new one is asked for."""
+        now = anyio.current_time()
+        if now < self._expires_at:
+            return True
+        if self._tasks is None or now > self._expires_at + _STALE_TTLS * self.ttl_s:
+            return False
+        if not self._renewing:
+            self._renewing = True
+            self._tasks.start_soon(self._renew_beside)
+        return True
+
+    async def _renew_beside(self) -> None:
+        try:
+            async with self._lock:
+                await self._renew()
+        finally:
+            self._renewing = False
 
     async def _renew(self) -> None:
         try:

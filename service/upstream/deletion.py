@@ -35,6 +35,7 @@ class Deletion:
     last_wait_s: float = _LAST_WAIT_S
     _waiting: MemoryObjectSendStream[Thread] | None = None
     _left: list[Thread] = field(default_factory=list)
+    _at_work: int = 0
 
     def forget(self, thread: Thread) -> None:
         """See `Upstream.forget`."""
@@ -57,15 +58,17 @@ class Deletion:
                 self._waiting = None
                 waiting.close()
                 tasks.cancel_scope.deadline = anyio.current_time() + self.last_wait_s
-        left = taken.statistics().current_buffer_used + len(self._left)
+        left = taken.statistics().current_buffer_used + len(self._left) + self._at_work
         if left:
             logger.warning("thread.leaked", left=left)
 
     async def _run(self, taken: MemoryObjectReceiveStream[Thread]) -> None:
-        async with anyio.create_task_group() as workers:
-            for _ in range(_WORKERS):
-                workers.start_soon(self._work, taken)
-        self._left = self.sessions.left()
+        try:
+            async with anyio.create_task_group() as workers:
+                for _ in range(_WORKERS):
+                    workers.start_soon(self._work, taken)
+        finally:
+            self._left = self.sessions.left()
         async with anyio.create_task_group() as workers:
             for _ in range(_WORKERS):
                 workers.start_soon(self._work_off)
@@ -81,6 +84,7 @@ class Deletion:
             await self._delete(self._left.pop())
 
     async def _delete(self, thread: Thread) -> None:
+        self._at_work += 1
         try:
             if thread.dialect == RESPONSES:
                 await self.connection.delete(f"{PATH}/{thread.ids[0]}")
@@ -89,3 +93,4 @@ class Deletion:
         except UpstreamError as refused:
             # Most likely the server has lost it by itself: a restart, or its own cleaning.
             logger.debug("thread.not_deleted", code=refused.code, detail=refused.detail)
+        self._at_work -= 1  # not in the end of a cancelled one: nobody knows what became of it

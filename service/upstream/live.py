@@ -77,7 +77,8 @@ class LiveUpstream:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """See `Upstream.running`."""
-        async with self._connection.running(), self._deletion.running():
+        connection, deletion, offers = self._connection, self._deletion, self._offers
+        async with connection.running(), deletion.running(), offers.running():
             yield
 
     async def catalogue(self, *, renew: bool = False) -> Catalogue:
@@ -94,9 +95,10 @@ class LiveUpstream:
     def prepare(self, plan: Plan) -> UpstreamTurn:
         """See `Upstream.prepare`."""
         offer = self._known_offer()
+        plan = self._allowed(offer, plan)
         if self._speaks_agents(offer):
             return AgentTurn(
-                self._without_approvals(plan),
+                plan,
                 offer.name,
                 self._connection,
                 self._sessions,
@@ -104,8 +106,6 @@ class LiveUpstream:
                 self.settings.iterations_limit,
                 self.forget,
             )
-        if offer.version < _APPROVALS:
-            plan = self._without_approvals(plan)
         style, moderator = self._style(offer, plan), self._moderator(offer, plan)
         return ResponseTurn(
             plan,
@@ -122,7 +122,8 @@ class LiveUpstream:
         offer = self._known_offer()
         if paused.thread.dialect == AGENTS:
             return AgentResume(paused, answers, offer.name, self._connection, self._sessions)
-        plan = paused.plan
+        plan = self._allowed(offer, paused.plan)
+        paused = replace(paused, plan=plan)
         moderator = self._moderator(offer, plan)
         if moderator is not None:
             # What a client says is new to the shields; that a call may run is not.
@@ -143,8 +144,10 @@ class LiveUpstream:
         """See `Upstream.forget`."""
         self._deletion.forget(thread)
 
-    def _without_approvals(self, plan: Plan) -> Plan:
-        """Leave out tools that may not run unasked: this server would run them."""
+    def _allowed(self, offer: Offer, plan: Plan) -> Plan:
+        """Leave out tools that may not run unasked where the server would run them."""
+        if offer.version >= _APPROVALS and not self._speaks_agents(offer):
+            return plan
         asked = [each for each in plan.mcp_servers if each.approval]
         for each in asked:
             if each.name not in self._left_out:

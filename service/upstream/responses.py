@@ -7,12 +7,13 @@ Measured on 0.3.5, 0.7.3 and OGX 1.5.0:
 2. Nothing is inherited from an earlier response: model, instructions and tools go with each.
 3. A response holds its whole history, so of a conversation only the newest is kept.
 4. A server remembers an approval and asks no second time, so nothing goes on from a response
-   that followed one, and in that response nothing but the approved calls runs.
+   that followed one, however far back, and in that response no more calls run than were
+   approved; where an earlier answer approved and this one does not, the tools are left out.
 """
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import msgspec
@@ -50,6 +51,8 @@ _UNREADABLE = "content type"
 """What servers say of a response that ended in a refusal."""
 
 _BEARER = "bearer "
+_APPROVED = "approved"
+"""What tells a response that a server would run calls after unasked, for it remembers leave."""
 
 type Fields = dict[str, object]
 type Forget = Callable[[Thread], None]
@@ -127,10 +130,13 @@ class ResponseResume:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[LiveBody]:
         """See `UpstreamTurn.open`."""
-        body = response_body(self.paused.plan, self.style)
+        calls = approved(self.answers)
+        remembered = self._approved and not calls
+        plan = _without_approvals(self.paused.plan) if remembered else self.paused.plan
+        body = response_body(plan, self.style)
         body["previous_response_id"] = self.paused.thread.ids[0]
         body["input"] = answers_as_input(self.paused, self.answers)
-        if (calls := approved(self.answers)) > 0:
+        if calls:
             # A server lets an approved call run as often as the model asks for it.
             body["max_tool_calls"] = calls
         async with self.connection.stream(PATH, body) as rest:
@@ -141,8 +147,14 @@ class ResponseResume:
 
     def thread(self, summary: Summary) -> Thread | None:
         """See `UpstreamTurn.thread`."""
-        spoils = bool(self.style.guardrails and summary.calls) or approved(self.answers) > 0
-        return kept(self._response_id, summary, self.forget, spoils=spoils)
+        spoils = bool(self.style.guardrails and summary.calls) or self._approved
+        made = kept(self._response_id, summary, self.forget, spoils=spoils)
+        return replace(made, fingerprint=_APPROVED) if made and self._approved else made
+
+    @property
+    def _approved(self) -> bool:
+        """Tell whether a call was approved, now or by an earlier answer in this turn."""
+        return approved(self.answers) > 0 or self.paused.thread.fingerprint == _APPROVED
 
 
 def kept(made_id: str | None, summary: Summary, forget: Forget, *, spoils: bool) -> Thread | None:
@@ -161,6 +173,10 @@ def kept(made_id: str | None, summary: Summary, forget: Forget, *, spoils: bool)
         return made
     forget(made)
     return None
+
+
+def _without_approvals(plan: Plan) -> Plan:
+    return replace(plan, mcp_servers=tuple(each for each in plan.mcp_servers if not each.approval))
 
 
 def response_body(plan: Plan, style: ResponsesStyle) -> Fields:

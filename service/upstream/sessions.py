@@ -133,7 +133,9 @@ class Sessions:
         used = [agent.opening or agent.sessions for agent in self._shared.values()]
         unused = [key for key, busy in zip(list(self._shared), used, strict=True) if not busy]
         for key in unused[: max(0, len(unused) - self.idle_limit)]:
-            self.forget(_agent_alone(self._shared.pop(key).agent_id))
+            agent_id = self._shared.pop(key).agent_id
+            self._owned.add(agent_id)  # until it is deleted; a stopping process must know of it
+            self.forget(_agent_alone(agent_id))
 
 
 def _agent_alone(agent_id: str) -> Thread:

@@ -14,11 +14,11 @@ _TOOL_FAILED = "Error executing tool: "
 
 def question_with(query: str, attachments: Iterable[Attachment]) -> str:
     """Return a question followed by its attachments, each under its label."""
-    return "".join([query, *map(labelled, attachments)])
+    return "".join([query, *map(_labelled, attachments)])
 
 
-def labelled(attachment: Attachment) -> str:
-    """Return an attachment under a label; servers put nothing between it and what precedes it."""
+def _labelled(attachment: Attachment) -> str:
+    """Return an attachment under a label."""
     kind, content_type = attachment.attachment_type, attachment.content_type
     return f"\n\n[Attachment: {kind}, {content_type}]\n{attachment.content}\n"
 

@@ -20,6 +20,7 @@ CONFIG = {
     "max_infer_iters": 10,
     "sampling_params": {"strategy": {"type": "greedy"}, "max_tokens": None},
     "enable_session_persistence": True,
+    "name": "turnstile",
 }
 QUESTION = {"stream": True, "messages": [{"role": "user", "content": "What is a pod?"}]}
 TOOL = ClientTool(
@@ -116,15 +117,11 @@ async def test_documents_are_text_under_their_labels():
     server = await sent(plan(attachments=attached))
 
     (body,) = server.bodies(server.turn())
-    assert body == QUESTION | {
-        "documents": [
-            {
-                "content": "\n\n[Attachment: log, application/xml]\n<a/>\n",
-                "mime_type": "text/plain",
-            },
-            {"content": "\n\n[Attachment: event, text/plain]\nBoom\n", "mime_type": "text/plain"},
-        ]
-    }
+    (message,) = body["messages"]
+    assert message["content"].endswith(
+        "?\n\n[Attachment: log, application/xml]\n<a/>\n\n\n[Attachment: event, text/plain]\nBoom\n"
+    )
+    assert "documents" not in body
 
 
 async def test_tools_of_the_server_are_given_per_turn():

@@ -46,7 +46,7 @@ async def test_it_is_kept_for_a_while():
 async def test_it_is_asked_for_again_after_its_time():
     stack = FakeStack().on("GET", MODELS, says(listed()), NEWER)
     async with running(stack) as upstream:
-        upstream._offers._expires_at = 0.0
+        upstream._offers._expires_at = -1e9
         catalogue = await upstream.catalogue()
 
     assert [each.name for each in catalogue.models] == ["newer"]
@@ -142,3 +142,25 @@ async def test_a_server_that_was_upgraded_is_asked_in_its_new_way():
         await upstream.catalogue(renew=True)
 
         assert (before, upstream._sessions.root) == ("/v1/agents", "/v1alpha/agents")
+
+
+async def test_an_old_one_is_used_while_a_new_one_is_asked_for():
+    """A server whose lists hang must not make turns wait that know them."""
+    answered = anyio.Event()
+    stack = FakeStack().on("GET", MODELS, says(listed()), answered, NEWER)
+    async with running(stack) as upstream:
+        known = await upstream.catalogue()
+        upstream._offers._expires_at = anyio.current_time() - 0.001
+        with anyio.fail_after(1):
+            assert await ask_often(upstream) == [known] * 50
+
+    assert asked(stack) == 2
+
+
+async def test_one_that_is_very_old_is_waited_for():
+    stack = FakeStack().on("GET", MODELS, says(listed()), NEWER)
+    async with running(stack) as upstream:
+        known = await upstream.catalogue()
+        upstream._offers._expires_at = anyio.current_time() - 10 * upstream._offers.ttl_s
+
+        assert await upstream.catalogue() != known

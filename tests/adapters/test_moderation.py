@@ -113,13 +113,17 @@ async def test_who_says_neither_yes_nor_no_has_not_judged(odd):
     [
         (says({"detail": "boom"}, 500), 502),
         (says({"detail": "later"}, 503), 503),
-        (says({"error": {"message": "Shield `a` not served by provider"}}, 400), 400),
+        (says({"error": {"message": "Shield `a` not served by provider"}}, 400), 502),
+        (says({"detail": "Not Found"}, 404), 502),
+        (says({"detail": "slow down"}, 429), 502),
+        (says({"detail": "too late"}, 504), 504),
         (httpx.ConnectError("refused"), 503),
         (Answer(200, (b"<html>",), "text/html"), 502),
     ],
-    ids=["500", "503", "400", "refused", "no json"],
+    ids=["500", "503", "400", "404", "429", "504", "refused", "no json"],
 )
 async def test_without_a_verdict_nothing_passes(reply, status_code):
+    """Whatever a shield refuses, its caller has no part in it: no status blames the request."""
     failed = await failure_of(by_shield(a=says(PASSED), b=reply), shields=("a", "b"))
 
     assert failed.status_code == status_code

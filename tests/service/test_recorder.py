@@ -49,9 +49,14 @@ def disk_with_room_for(size_bytes):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
+def own_name(number):
+    """Return a name as recorders give it."""
+    return f"20260102T030405Z-{number:08d}-0000-4000-8000-000000000000.jsonl"
+
+
 def file(directory, name, size_bytes, age_s):
-    """Make a file of some size and age."""
-    path = directory / name
+    """Make a file of some size and age; a number stands for a recording of that name."""
+    path = directory / (own_name(name) if isinstance(name, int) else name)
     path.write_bytes(b"x" * size_bytes)
     then = time.time() - age_s
     os.utime(path, (then, then))
@@ -117,21 +122,22 @@ def test_a_file_that_is_there_is_never_written_over(tmp_path, log):
 
 
 def test_recordings_that_are_too_old_are_deleted(tmp_path):
-    old, new = file(tmp_path, "a.jsonl", 10, 100), file(tmp_path, "b.jsonl", 10, 50)
+    old, new = file(tmp_path, 1, 10, 100), file(tmp_path, 2, 10, 50)
     sweep(tmp_path, RecordingSettings(age_limit_s=75))
 
     assert (old.exists(), new.exists()) == (False, True)
 
 
 def test_of_too_many_recordings_the_oldest_are_deleted(tmp_path):
-    files = [file(tmp_path, f"{age}.jsonl", 500, age) for age in (30, 20, 10)]
+    files = [file(tmp_path, age, 500, age) for age in (30, 20, 10)]
     sweep(tmp_path, RecordingSettings(size_limit_bytes=1_024))
 
     assert [each.exists() for each in files] == [False, True, True]
 
 
-def test_only_recordings_are_deleted(tmp_path):
-    other = file(tmp_path, "notes.txt", 5_000, 1e9)
+@pytest.mark.parametrize("name", ["notes.txt", "my-golden.jsonl", "20260102T030405Z-x.jsonl"])
+def test_only_own_recordings_are_deleted(name, tmp_path):
+    other = file(tmp_path, name, 5_000, 1e9)
     sweep(tmp_path, RecordingSettings(size_limit_bytes=1_024))
 
     assert other.exists()
@@ -139,16 +145,16 @@ def test_only_recordings_are_deleted(tmp_path):
 
 def test_the_directory_is_swept_when_recording_begins_and_not_each_time(tmp_path):
     taken = recorder(tmp_path, age_limit_s=75)
-    first = file(tmp_path, "a.jsonl", 10, 100)
+    first = file(tmp_path, 1, 10, 100)
     taken.begin(header("1")).end(Ending.END)
-    second = file(tmp_path, "b.jsonl", 10, 100)
+    second = file(tmp_path, 2, 10, 100)
     taken.begin(header("2")).end(Ending.END)
 
     assert (first.exists(), second.exists()) == (False, True)
 
 
 def test_a_directory_that_cannot_be_swept_is_a_warning(tmp_path, log):
-    (tmp_path / "a.jsonl").mkdir()
+    (tmp_path / own_name(1)).mkdir()
     sweep(tmp_path, RecordingSettings(age_limit_s=1e-9))
 
     assert len(said(log, "recording.failed")) == 1

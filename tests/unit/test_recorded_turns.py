@@ -199,3 +199,11 @@ def test_damage_is_named_by_its_line(name: str) -> None:
 
     assert refused.value.line == line
     assert refused.value.problem.startswith(problem)
+
+
+def test_a_last_line_that_was_cut_while_it_was_written_is_left_out() -> None:
+    whole = b'{"turnstile_recording":1,"dialect":"agents"}\n{"at_ms":1,"data":"x"}\n'
+
+    for cut in range(1, 20):
+        recording = read_recording(whole + b'{"at_ms":2,"ended":"end"}\n'[:-cut])
+        assert (len(recording.frames), recording.ending) == (1, Ending.CUT)
