@@ -49,16 +49,17 @@ class Deletion:
     async def running(self) -> AsyncIterator[None]:
         """Delete until the context is left, and then what is left, for a while."""
         waiting, taken = anyio.create_memory_object_stream[Thread](self.waiting_limit)
-        async with waiting, taken, anyio.create_task_group() as tasks:
-            self._waiting = waiting
-            tasks.start_soon(self._run, taken)
-            try:
-                yield
-            finally:
-                self._waiting = None
-                waiting.close()
-                tasks.cancel_scope.deadline = anyio.current_time() + self.last_wait_s
-        left = taken.statistics().current_buffer_used + len(self._left) + self._at_work
+        async with waiting, taken:
+            async with anyio.create_task_group() as tasks:
+                self._waiting = waiting
+                tasks.start_soon(self._run, taken)
+                try:
+                    yield
+                finally:
+                    self._waiting = None
+                    waiting.close()
+                    tasks.cancel_scope.deadline = anyio.current_time() + self.last_wait_s
+            left = self._at_work + len(self._left) + _responses_in(taken)
         if left:
             logger.warning("thread.leaked", left=left)
 
@@ -94,3 +95,12 @@ class Deletion:
             # Most likely the server has lost it by itself: a restart, or its own cleaning.
             logger.debug("thread.not_deleted", code=refused.code, detail=refused.detail)
         self._at_work -= 1  # not in the end of a cancelled one: nobody knows what became of it
+
+
+def _responses_in(taken: MemoryObjectReceiveStream[Thread]) -> int:
+    """Return how many responses wait; sessions that wait go with their agents."""
+    count = 0
+    with suppress(anyio.EndOfStream):
+        while True:
+            count += taken.receive_nowait().dialect == RESPONSES
+    return count
