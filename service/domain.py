@@ -87,13 +87,15 @@ class TurnIds:
 class Model:
     """A model as an upstream offers it.
 
-    `model_id` is what the upstream calls it, `name` what its provider does.
+    `model_id` is what the upstream calls it, `name` what its provider does. `generates` tells that
+    it answers at all, `guards` that a shield asks it.
     """
 
     model_id: str
     provider: str
     name: str
     generates: bool
+    guards: bool = False
 
 
 @dataclass(frozen=True, slots=True)

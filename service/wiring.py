@@ -40,7 +40,9 @@ def services_on(
         )
     )
     limit = settings.conversations_limit
-    conversations = MemoryConversations(limit, settings.history_limit_turns)
+    conversations = MemoryConversations(
+        limit, settings.history_limit_turns, settings.history_limit_bytes
+    )
     paused = MemoryPausedTurns(settings.answer_timeout_s, limit)
     settler = Settler(conversations, paused, upstream, settings.answer_timeout_s)
     driver = Driver(log, settler, recorder or open_recorder(settings.recording), settings)

@@ -13,6 +13,22 @@ _CURSOR = re.compile(r"[0-9]{1,18}")
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 _VALUE = re.compile(r"[\x20-\x7e]{0,8192}")
 _BEARER = "bearer "
+_FRAMING = frozenset(
+    {
+        "accept",
+        "connection",
+        "content-length",
+        "content-type",
+        "host",
+        "mcp-protocol-version",
+        "mcp-session-id",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""Headers that a request to an MCP server has of its own."""
 
 
 def bearer_token(headers: Headers) -> str | None:
@@ -68,4 +84,6 @@ def _checked(server: str, given: Mapping[str, str]) -> Mapping[str, str]:
     for name, value in given.items():
         if not (_NAME.fullmatch(name) and _VALUE.fullmatch(value)):
             raise McpHeadersInvalid(f"The headers for {server[:100]!r} are not HTTP headers.")
+        if name.lower() in _FRAMING:
+            raise McpHeadersInvalid(f"The header {name} cannot be given for an MCP server.")
     return {name.lower(): value for name, value in given.items()}

@@ -92,6 +92,11 @@ class Settings(BaseSettings):
     conversations_limit: int = Field(
         10_000, ge=1, description="Conversations kept in memory; the longest unused go first."
     )
+    history_limit_bytes: int = Field(
+        256 * 1024,
+        ge=1_024,
+        description="Text kept of one conversation; the oldest turns go first.",
+    )
     history_limit_turns: int = Field(
         100, ge=1, description="Turns kept of one conversation, to rebuild a lost history."
     )

@@ -11,9 +11,10 @@ from service.errors import ConversationUnknown
 class MemoryConversations:
     """See `Conversations`; of too many, the longest unused go."""
 
-    def __init__(self, conversations_limit: int, turns_limit: int) -> None:
+    def __init__(self, conversations_limit: int, turns_limit: int, limit_bytes: int) -> None:
         self._limit = conversations_limit
         self._turns_limit = turns_limit
+        self._limit_bytes = limit_bytes
         self._kept: OrderedDict[str, Conversation] = OrderedDict()
 
     async def find(self, conversation_id: str) -> Conversation:
@@ -40,7 +41,7 @@ class MemoryConversations:
         """See `Conversations.save`."""
         before = self._kept.get(conversation_id) or Conversation(conversation_id)
         others = tuple(each for each in before.turns if turn is None or each.key != turn.key)
-        turns = others if turn is None else (*others, turn)[-self._turns_limit :]
+        turns = others if turn is None else self._bounded((*others, turn))
         # Of two turns at the same time neither has heard of the other.
         missed = any(each not in known for each in others)
         goes_on = None if missed else thread
@@ -53,6 +54,24 @@ class MemoryConversations:
     async def close(self) -> Sequence[Thread]:
         """See `Conversations.close`."""
         return [each.thread for each in self._kept.values() if each.thread is not None]
+
+    def _bounded(self, turns: tuple[PastTurn, ...]) -> tuple[PastTurn, ...]:
+        """Return the last turns that fit; of one that does not fit alone, its beginning."""
+        kept: list[PastTurn] = []
+        left = self._limit_bytes
+        for turn in reversed(turns[-self._turns_limit :]):
+            size_bytes = len(turn.question.encode("utf-8", "replace")) + len(
+                turn.answer.encode("utf-8", "replace")
+            )
+            left -= size_bytes
+            if left < 0:
+                break
+            kept.append(turn)
+        if not kept:
+            newest = turns[-1]
+            half = self._limit_bytes // 8
+            kept = [replace(newest, question=newest.question[:half], answer=newest.answer[:half])]
+        return tuple(reversed(kept))
 
     def _keep(self, conversation: Conversation) -> None:
         self._kept[conversation.conversation_id] = conversation

@@ -23,6 +23,7 @@ from statemachine import (
     Interrupter,
     MachineMisuse,
     ShieldChecked,
+    State,
     Touchpoint,
     TurnResumed,
     TurnStarted,
@@ -62,9 +63,11 @@ class Driver:
             await self._ask(turn)
         except UpstreamError as error:
             turn.untaken = error.untaken and not turn.accepted
+            await self._begin_at_least(turn)
             await self._append(turn, _failed(turn.stream, error))
         except Exception as error:  # the pump: a bug of ours must still end the stream
             logger.exception("turn.crashed", request_id=turn.ids.request_id)
+            await self._begin_at_least(turn)
             await self._append(turn, _crashed(turn.stream, error))
 
     async def _ask(self, turn: RunningTurn) -> None:
@@ -88,6 +91,11 @@ class Driver:
     async def _begin(self, turn: RunningTurn, opening: TurnStarted | TurnResumed) -> None:
         turn.tape = begin_tape(self.recorder, turn, opening)
         await self._append(turn, turn.stream.begin(opening))
+
+    async def _begin_at_least(self, turn: RunningTurn) -> None:
+        """Every stream begins with `start`, also one of a turn that nobody has accepted."""
+        if turn.stream.state is State.IDLE:
+            await self._append(turn, turn.stream.begin(TurnStarted()))
 
     async def _pump(self, turn: RunningTurn, body: UpstreamBody) -> None:
         """Apply payloads until the turn has ended; what an upstream sends after that is left."""
@@ -114,6 +122,7 @@ class Driver:
     async def _finish(self, turn: RunningTurn, ending: Ending) -> None:
         """Take note of the end of a body; what was said until then is judged first."""
         turn.ending = ending
+        await self._begin_at_least(turn)
         await self._append(turn, turn.stream.finish(reset=ending is Ending.RESET))
         await self._judge_answer(turn)
         # A recording may stop before a verdict: what waits for it is never said.
@@ -172,6 +181,7 @@ class Driver:
     async def _end(self, turn: RunningTurn) -> None:
         """Settle the turn, then say so; one that was cut short is ended first."""
         if turn.terminal is None:
+            await self._begin_at_least(turn)
             await self._append(turn, self._cut_short(turn))
         if turn.terminal is None:
             message = "a turn ended without a terminal emission"

@@ -71,15 +71,18 @@ def _model(
         return last
     if settings.default_model is not None:
         return _named(offered, settings.default_provider, settings.default_model)
-    first = next((each for each in offered if each.generates), None)
-    if first is None:
+    answering = [each for each in offered if each.generates]
+    if not answering:
         raise ModelUnknown("The upstream lists no model that answers questions.")
-    return first
+    # A model that only guards would answer nothing but "safe".
+    return next((each for each in answering if not each.guards), answering[0])
 
 
 def _named(offered: tuple[Model, ...], provider: str | None, name: str) -> Model:
     for each in offered:
         if each.provider == provider and name in (each.model_id, each.name):
+            if not each.generates:
+                raise ModelUnknown(f"The model {name!r} answers no questions.")
             return each
     known = any(each.provider == provider for each in offered)
     what = f"The provider {provider!r} has no model {name!r}"

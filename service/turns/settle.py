@@ -29,10 +29,12 @@ class Settler:
         waits = turn.accepted and thread is not None and _owes(summary)
         if waits and thread is not None:
             await self._pause(turn, thread, summary)
+        past = past_turn(turn)
         unneeded = await self.conversations.save(
             turn.ids.conversation_id,
-            past_turn(turn),
-            turn.plan.model,
+            past,
+            # A model that could not answer is not gone on with.
+            turn.plan.model if past is not None or waits else None,
             None if waits else thread,
             known=turn.plan.conversation.turns,
         )

@@ -18,6 +18,7 @@ from service.domain import Answers, ClientTool, PausedTurn, Plan, Thread, ToolAn
 from service.ports import Moderator
 from service.upstream.body import LiveBody, check_taken, error_message
 from service.upstream.connection import Connection
+from service.upstream.quoted_secrets import secrets_of
 from service.upstream.sessions import DIALECT, Sessions, fingerprint
 from service.upstream.text import output_of, question_with, transcript
 from service.upstream.threads import untouched
@@ -110,7 +111,8 @@ class AgentTurn:
         self._thread = thread
         path = f"{self.sessions.path(thread)}/turn"
         headers = provider_data(self.plan)
-        async with self.connection.stream(path, turn_body(self.plan, groups), headers) as rest:
+        body, secrets = turn_body(self.plan, groups), secrets_of(self.plan)
+        async with self.connection.stream(path, body, headers, secrets=secrets) as rest:
             yield LiveBody(TurnStarted(), await anext(rest, None), rest)
 
     async def _groups(self) -> Groups:
@@ -144,7 +146,8 @@ class AgentResume:
         paused = self.paused
         path = f"{self.sessions.path(paused.thread)}/turn/{paused.turn_id}/resume"
         body = {"stream": True, "tool_responses": tool_responses(paused, self.answers)}
-        async with self.connection.stream(path, body, provider_data(paused.plan)) as rest:
+        headers, secrets = provider_data(paused.plan), secrets_of(paused.plan)
+        async with self.connection.stream(path, body, headers, secrets=secrets) as rest:
             first = await anext(rest, None)
             check_taken(first)
             yield LiveBody(TurnResumed(paused.turn_id, paused.calls), first, rest)

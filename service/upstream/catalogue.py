@@ -209,7 +209,7 @@ def _model(fields: Mapping[str, Any], model_id: str, guards: set[str]) -> Model:
     provider = str(about.get("provider_id") or model_id.partition("/")[0])
     name = str(about.get("provider_resource_id") or model_id)
     kind = about.get("model_type", "llm")
-    return Model(model_id, provider, name, kind == "llm" and model_id not in guards)
+    return Model(model_id, provider, name, kind == "llm", model_id in guards)
 
 
 def _uri(tool_group: Mapping[str, Any]) -> str | None:

@@ -11,7 +11,7 @@ Differences from the ordinary use of `llama-stack-client`, each with its reason:
 import json
 import logging
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from service.errors import SettingsInvalid, UpstreamError, UpstreamReset
 from service.settings.groups import UpstreamSettings
 from service.upstream.bounded_body import EVENT_STREAM, bound
 from service.upstream.faults import fault, reading, translated
+from service.upstream.quoted_secrets import without_secrets
 from service.upstream.text import utf8
 from statemachine import FrameReader, FrameTooLarge
 
@@ -85,26 +86,34 @@ class Connection:
 
     @asynccontextmanager
     async def stream(
-        self, path: str, body: Body, headers: Headers | None = None
+        self,
+        path: str,
+        body: Body,
+        headers: Headers | None = None,
+        *,
+        secrets: Sequence[str] = (),
     ) -> AsyncIterator[AsyncGenerator[bytes]]:
         """Send JSON once and yield the `data:` payloads of the event stream that answers.
 
         Leaving the context closes the connection: that is how a server learns to stop.
+        Where the server quotes one of the secrets, it is taken out.
 
         Raises:
             UpstreamError: there is no answer, or it is none of events.
         """
+        if self.settings.api_key:
+            secrets = (*secrets, self.settings.api_key.get_secret_value())
         raw = {"X-Stainless-Raw-Response": "stream", "Accept": EVENT_STREAM, **(headers or {})}
         timeout = self._timeout(read_s=None)
         response: httpx.Response | None = None
         try:
-            with translated():
+            with translated(secrets):
                 answer: Any = await self._live().post(
                     path, body=utf8(body), cast_to=object, options=_options(raw, 0, timeout)
                 )
             response = answer.http_response
             _check_content_type(response)
-            async with aclosing(_payloads(response)) as payloads:
+            async with aclosing(_payloads(response, secrets)) as payloads:
                 yield payloads
                 await _drain(payloads)
         finally:
@@ -217,7 +226,7 @@ async def _drain(payloads: AsyncGenerator[bytes]) -> None:
             pass
 
 
-async def _payloads(response: httpx.Response) -> AsyncGenerator[bytes]:
+async def _payloads(response: httpx.Response, secrets: Sequence[str]) -> AsyncGenerator[bytes]:
     """Yield payloads; a body that ends inside a frame was cut."""
     reader = FrameReader()
     with reading():
@@ -227,6 +236,6 @@ async def _payloads(response: httpx.Response) -> AsyncGenerator[bytes]:
             except FrameTooLarge as refused:
                 raise fault(refused.code, str(refused)) from refused
             for payload in payloads:
-                yield payload
+                yield without_secrets(payload, secrets) if secrets else payload
     if reader.partial:
         raise UpstreamReset

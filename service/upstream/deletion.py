@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import anyio
 import structlog
@@ -13,7 +13,7 @@ from service.errors import UpstreamError
 from service.upstream.connection import Connection
 from service.upstream.responses import DIALECT as RESPONSES
 from service.upstream.responses import PATH
-from service.upstream.sessions import Sessions
+from service.upstream.sessions import GONE, Sessions
 
 logger = structlog.get_logger()
 
@@ -34,8 +34,7 @@ class Deletion:
     waiting_limit: int = _WAITING_LIMIT
     last_wait_s: float = _LAST_WAIT_S
     _waiting: MemoryObjectSendStream[Thread] | None = None
-    _left: list[Thread] = field(default_factory=list)
-    _at_work: int = 0
+    _unsure: int = 0
 
     def forget(self, thread: Thread) -> None:
         """See `Upstream.forget`."""
@@ -59,42 +58,44 @@ class Deletion:
                     self._waiting = None
                     waiting.close()
                     tasks.cancel_scope.deadline = anyio.current_time() + self.last_wait_s
-            left = self._at_work + len(self._left) + _responses_in(taken)
+            left = len(self.sessions.left()) + self._unsure + _responses_in(taken)
         if left:
             logger.warning("thread.leaked", left=left)
 
     async def _run(self, taken: MemoryObjectReceiveStream[Thread]) -> None:
-        try:
-            async with anyio.create_task_group() as workers:
-                for _ in range(_WORKERS):
-                    workers.start_soon(self._work, taken)
-        finally:
-            self._left = self.sessions.left()
         async with anyio.create_task_group() as workers:
             for _ in range(_WORKERS):
-                workers.start_soon(self._work_off)
+                workers.start_soon(self._work, taken)
+        agents = self.sessions.left()
+        async with anyio.create_task_group() as workers:
+            for _ in range(_WORKERS):
+                workers.start_soon(self._work_off, agents)
 
     async def _work(self, taken: MemoryObjectReceiveStream[Thread]) -> None:
         async for thread in taken:
             if self._waiting is not None or thread.dialect == RESPONSES:
                 await self._delete(thread)
 
-    async def _work_off(self) -> None:
+    async def _work_off(self, agents: list[Thread]) -> None:
         """Delete what is left in the end: sessions go with their agents."""
-        while self._left:
-            await self._delete(self._left.pop())
+        while agents:
+            await self._delete(agents.pop())
 
     async def _delete(self, thread: Thread) -> None:
-        self._at_work += 1
+        """Delete a thread; a response of which nobody knows whether it is gone stays in mind."""
+        response = thread.dialect == RESPONSES
+        self._unsure += response
         try:
-            if thread.dialect == RESPONSES:
+            if response:
                 await self.connection.delete(f"{PATH}/{thread.ids[0]}")
             else:
                 await self.sessions.delete(thread)
         except UpstreamError as refused:
-            # Most likely the server has lost it by itself: a restart, or its own cleaning.
             logger.debug("thread.not_deleted", code=refused.code, detail=refused.detail)
-        self._at_work -= 1  # not in the end of a cancelled one: nobody knows what became of it
+            # Most likely the server has lost it by itself: a restart, or its own cleaning.
+            if refused.code not in GONE:
+                return
+        self._unsure -= response
 
 
 def _responses_in(taken: MemoryObjectReceiveStream[Thread]) -> int:

@@ -1,11 +1,12 @@
 """What can go wrong with a request to the upstream, as errors of ours. One function does it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import httpx
 
 from service.errors import UpstreamError, UpstreamReset
+from service.upstream.quoted_secrets import without_secrets
 from statemachine import TurnFailed, upstream_failure
 
 _FAULTS: dict[str, tuple[int, str]] = {
@@ -69,9 +70,10 @@ def fault(code: str, detail: str) -> UpstreamError:
     return UpstreamError(code, response, status_code, detail=detail, untaken=code in _UNTAKEN)
 
 
-def answered(status_code: int, body: object) -> UpstreamError:
-    """Return the error that an upstream answered with."""
-    failed = upstream_failure({"message": _message(body), "status": status_code})
+def answered(status_code: int, body: object, secrets: Sequence[str] = ()) -> UpstreamError:
+    """Return the error that an upstream answered with, without secrets that it quotes."""
+    message = without_secrets(_message(body).encode("utf-8", "replace"), secrets).decode()
+    failed = upstream_failure({"message": message, "status": status_code})
     return _error(failed, untaken=status_code in _UNTAKEN_STATUS)
 
 
@@ -92,7 +94,7 @@ def _error(failed: TurnFailed, *, untaken: bool) -> UpstreamError:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translated(secrets: Sequence[str] = ()) -> Iterator[None]:
     """Raise what the client library raises as errors of ours."""
     # Only who has a client gets here, so this import costs nothing.
     from llama_stack_client import APIConnectionError, APIStatusError
@@ -100,7 +102,7 @@ def translated() -> Iterator[None]:
     try:
         yield
     except APIStatusError as refused:
-        raise answered(refused.status_code, refused.body) from refused
+        raise answered(refused.status_code, refused.body, secrets) from refused
     except APIConnectionError as lost:
         raise _transport_fault(lost.__cause__ or lost) from lost
     except httpx.TransportError as lost:

@@ -55,13 +55,12 @@ def approved(answers: Answers) -> int:
 def resumed_by(paused: PausedTurn, answers: Answers) -> TurnResumed:
     """The stream will not repeat what a client said; what it approved runs in the stream."""
     calls = {call.call_id: call for call in paused.calls}
-    denied = _all_denied(answers)
-    given = [each for each in answers if denied or isinstance(each, ToolAnswer)]
+    given = [each for each in answers if isinstance(each, ToolAnswer) or not each.approve]
     results = tuple(
         ToolCallCompleted(
             each.call_id,
             calls[each.call_id].tool_name,
-            CallStatus.FAILED if denied or _failed(each) else CallStatus.OK,
+            CallStatus.FAILED if _failed(each) else CallStatus.OK,
             output_of(each),
         )
         for each in given
@@ -70,4 +69,4 @@ def resumed_by(paused: PausedTurn, answers: Answers) -> TurnResumed:
 
 
 def _failed(answer: Answer) -> bool:
-    return isinstance(answer, ToolAnswer) and answer.failed
+    return answer.failed if isinstance(answer, ToolAnswer) else not answer.approve

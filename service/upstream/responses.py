@@ -30,6 +30,7 @@ from service.ports import Moderator
 from service.upstream.body import LiveBody, check_taken, error_message
 from service.upstream.connection import Connection
 from service.upstream.faults import fault
+from service.upstream.quoted_secrets import secrets_of
 from service.upstream.response_answers import answers_as_input, approved, resumed_by
 from service.upstream.text import question_with
 from service.upstream.threads import untouched
@@ -105,7 +106,7 @@ class ResponseTurn:
     @asynccontextmanager
     async def _send(self, body: Fields) -> AsyncIterator[LiveBody]:
         sent = {**response_body(self.plan, self.style), **body}
-        async with self.connection.stream(PATH, sent) as rest:
+        async with self.connection.stream(PATH, sent, secrets=secrets_of(self.plan)) as rest:
             first = await anext(rest, None)
             self._response_id = response_id(first)
             yield LiveBody(TurnStarted(), first, rest)
@@ -139,7 +140,8 @@ class ResponseResume:
         if calls:
             # A server lets an approved call run as often as the model asks for it.
             body["max_tool_calls"] = calls
-        async with self.connection.stream(PATH, body) as rest:
+        secrets = secrets_of(self.paused.plan)
+        async with self.connection.stream(PATH, body, secrets=secrets) as rest:
             first = await anext(rest, None)
             check_taken(first)
             self._response_id = response_id(first)
@@ -252,7 +254,7 @@ def _mcp(server: McpServer, style: ResponsesStyle) -> Fields:
 
 def _bearer(value: str) -> str:
     """Newer servers take a token and make the header of it themselves."""
-    if not value.lower().startswith(_BEARER):
+    if not value.lower().startswith(_BEARER) or not value[len(_BEARER) :].strip():
         raise fault("mcp_authorization_unsupported", "only Bearer can be passed on")
     return value[len(_BEARER) :].strip()
 

@@ -21,7 +21,7 @@ from service.upstream.faults import fault
 DIALECT = "agents"
 _OWN = "own"
 _SHARED = "shared"
-_GONE = ("upstream_bad_request", "upstream_not_found")
+GONE = ("upstream_bad_request", "upstream_not_found")
 _IDLE = 20
 """Shared agents without a session that are kept for the next conversation."""
 
@@ -70,7 +70,7 @@ class Sessions:
         try:
             return await self._open_shared(config, key)
         except UpstreamError as refused:
-            if known is None or refused.code not in _GONE:
+            if known is None or refused.code not in GONE:
                 raise
         # The server has lost an agent that it had; another turn may have found out before.
         if self._shared.get(key) is known:
@@ -85,8 +85,7 @@ class Sessions:
         """
         agent_id, session_id, ownership = thread.ids
         if ownership == _OWN:
-            self._owned.discard(agent_id)
-            await self.connection.delete(f"{self.root}/{agent_id}")
+            await self._delete_agent(agent_id)
             return
         agent = self._shared.get(thread.fingerprint)
         if agent is not None and agent.agent_id == agent_id:
@@ -95,9 +94,13 @@ class Sessions:
         self._forget_unused()
 
     def left(self) -> list[Thread]:
-        """Return every agent that is there; its sessions go with it."""
-        shared = [agent.agent_id for agent in self._shared.values()]
-        return list(map(_agent_alone, [*shared, *self._owned]))
+        """Return every agent that is not known to be deleted; its sessions go with it.
+
+        From then on nobody can share one.
+        """
+        self._owned.update(agent.agent_id for agent in self._shared.values())
+        self._shared.clear()
+        return list(map(_agent_alone, self._owned))
 
     def path(self, thread: Thread) -> str:
         """Return where a session is."""
@@ -122,6 +125,16 @@ class Sessions:
     async def _create_agent(self, config: Config) -> str:
         answer = await self.connection.post(self.root, {"agent_config": config})
         return _id(answer, "agent_id")
+
+    async def _delete_agent(self, agent_id: str) -> None:
+        """Delete an agent; one that may still be there stays in mind."""
+        try:
+            await self.connection.delete(f"{self.root}/{agent_id}")
+        except UpstreamError as refused:
+            if refused.code in GONE:
+                self._owned.discard(agent_id)
+            raise
+        self._owned.discard(agent_id)
 
     async def _create_session(self, agent_id: str) -> str:
         path = f"{self.root}/{agent_id}/session"

@@ -198,6 +198,11 @@ WAITS = (
     agents.inference_complete("s1", "end_of_message"),
     agents.awaiting(agents.call("c1")),
 )
+LOOPS = (
+    agents.step_start("s1"),
+    agents.inference_complete("s1", "end_of_turn"),
+    agents.awaiting(agents.call("c1"), stop_reason="end_of_turn"),
+)
 
 
 @pytest.mark.parametrize(
@@ -205,11 +210,12 @@ WAITS = (
     [
         (answer("Hi"), "end", True),
         (WAITS, "awaiting_input", True),
+        (LOOPS, "awaiting_input", False),
         (SHIELD, "end", False),
         ((agents.error("500: boom"),), "error", False),
         ((agents.step_start("s1"),), "error", False),
     ],
-    ids=["answer", "waits", "shield", "error", "truncated"],
+    ids=["answer", "waits", "iterations", "shield", "error", "truncated"],
 )
 async def test_only_a_session_that_holds_its_turn_in_order_is_kept(chunks, outcome, goes_on):
     server = AgentServer().turns(1, 1, streams(*chunks))
@@ -238,6 +244,31 @@ async def test_a_session_stays_when_a_turn_in_it_has_failed_and_said_nothing(chu
 
     assert kept == (thread if stays else None)
     assert server.to("DELETE", f"{server.root}/a1/session") == []
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 413, 422])
+async def test_a_session_that_a_server_refuses_late_is_not_gone_on_with(status):
+    """It may be why: then the conversation would fail for ever."""
+    refused = (agents.step_start("s1"), agents.error(f"{status}: no"))
+    server = AgentServer().turns(1, 1, streams(*answer("Hi")), streams(*refused))
+    async with running(server) as upstream:
+        thread = await first_thread(upstream)
+        turn = upstream.prepare(plan(thread=thread))
+        summary = await ran(turn)
+
+    assert (summary.told, turn.thread(summary)) == (False, None)
+
+
+async def test_a_session_with_calls_that_the_server_did_not_come_to_is_left():
+    """It keeps them open, though nothing was said; strict models refuse that for ever."""
+    server = AgentServer().turns(1, 1, streams(*answer("Hi")), streams(*LOOPS))
+    async with running(server) as upstream:
+        thread = await first_thread(upstream)
+        turn = upstream.prepare(plan(thread=thread))
+        summary = await ran(turn)
+
+    assert (summary.outcome, summary.told) == ("awaiting_input", False)
+    assert turn.thread(summary) is None
 
 
 async def test_a_session_whose_first_turn_is_refused_is_deleted():

@@ -232,3 +232,21 @@ async def test_a_redirect_is_not_followed():
     failed = await failure_of(moved)
 
     assert failed.code == "upstream_error"
+
+
+@pytest.mark.parametrize("by", ["stream", "list"])
+@pytest.mark.parametrize("status", sorted({*STATUSES}))
+async def test_a_status_tells_whether_anything_was_begun(status, by):
+    failed = await failure_of(says({"detail": "no"}, status), by=by)
+
+    assert failed.untaken == (status == 503 or (status // 100 == 4 and status != 408))
+
+
+UNTAKEN = {"upstream_unreachable", "upstream_connect_timeout", "upstream_busy"}
+
+
+@pytest.mark.parametrize(("code", "failure"), TRANSPORT.items())
+async def test_what_was_lost_on_its_way_may_have_arrived(code, failure):
+    failed = await failure_of(failure[1])
+
+    assert failed.untaken == (code in UNTAKEN)

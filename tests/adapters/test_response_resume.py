@@ -3,6 +3,7 @@
 import pytest
 
 from service.domain import Approval, ClientTool, PausedTurn, Thread, ToolAnswer
+from service.errors import UpstreamError
 from statemachine import Call, CallStatus, OutputModeration, Release, ToolCallCompleted, TurnResumed
 from tests.support import responses_chunks as responses
 from tests.support.plans import mcp_server, plan, ran
@@ -11,6 +12,7 @@ from tests.support.stack import FakeStack, running, says, streams
 PATH = "/v1/responses"
 CALLS = (Call("c1", "get_pods", "{}"), Call("c2", "get_nodes", '{"all":true}', "lab"))
 TOOL = ClientTool("get_pods", "", {"type": "object"})
+NO = Approval("c2", approve=False, reason="Too much.")
 RESULTS = (ToolAnswer("c1", "Two."),)
 NEXT = responses.chunk("created", response={"id": "resp_2", "output": []})
 COMPLETED = responses.completed(responses.message(responses.said("Two.")))
@@ -75,7 +77,8 @@ async def test_what_was_approved_is_said_and_runs_in_the_stream():
         },
     ]
     assert [each["type"] for each in body["tools"]] == ["mcp"]
-    assert opening == TurnResumed("t1")
+    (denied,) = opening.answers
+    assert (denied.call_id, denied.status) == ("c2", CallStatus.FAILED)
 
 
 async def test_when_all_was_denied_the_model_is_told_as_by_a_tool():
@@ -115,13 +118,36 @@ async def test_a_response_that_failed_is_deleted():
         ((ToolAnswer("c1", "Two."), ToolAnswer("c2", "None.")), ("guard",), "Two.\n\nNone."),
         ((ToolAnswer("c1", "Two."),), (), None),
         ((Approval("c1", approve=True),), ("guard",), None),
+        ((NO, Approval("c1", approve=True)), ("guard",), "Too much."),
+        ((ToolAnswer("c1", "Two."), NO), ("guard",), "Two.\n\nToo much."),
     ],
-    ids=["results", "nobody to ask", "approvals"],
+    ids=["results", "nobody to ask", "approvals", "a reason", "results and a reason"],
 )
-async def test_what_a_tool_said_is_judged_and_what_may_run_is_not(answers, shields, question):
+async def test_what_a_client_said_is_judged_and_what_may_run_is_not(answers, shields, question):
     waiting = paused(input_shields=shields, output_shields=("guard",))
     async with running(FakeStack()) as upstream:
         turn = upstream.resume(waiting, answers)
 
     assert turn.moderator.question == question
     assert turn.moderation == OutputModeration(400, Release.AFTER_VERDICT)
+
+
+REFUSALS = {
+    "bare": {"error": {"message": "Response 'resp_1' not found.", "code": "404"}},
+    "OGX": {"type": "error", "code": "404", "message": "Response 'resp_1' not found."},
+    "no sentence": {"error": "404: not found"},
+}
+
+
+@pytest.mark.parametrize("told", REFUSALS.values(), ids=REFUSALS)
+async def test_answers_that_the_server_refuses_at_once_were_not_taken(told):
+    with pytest.raises(UpstreamError) as refused:
+        await resumed(RESULTS, chunks=(told,))
+
+    assert (refused.value.code, refused.value.untaken) == ("upstream_not_found", True)
+
+
+async def test_answers_that_the_server_refuses_later_were_taken():
+    failed = responses.ended("failed", error={"code": "server_error"})
+
+    assert (await resumed(RESULTS, chunks=(NEXT, failed)))[2] is None

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from service.domain import Thread
+from service.settings.groups import ModerationSettings
 from service.upstream.body import error_message
 from service.upstream.responses import response_id
 from tests.support import responses_chunks as responses
@@ -17,6 +18,12 @@ COMPLETED = responses.completed(responses.message(responses.said("Hi")))
 NEXT = responses.chunk("created", response={"id": "resp_2", "output": []})
 FUNCTION = {"type": "function_call", "id": "f1", "call_id": "c1", "name": "add", "arguments": "{}"}
 REFUSED = responses.completed(responses.message(responses.refused("No.")))
+ITERATIONS = {"reason": "max_iterations_exceeded"}
+TOOL = {"name": "add", "server_label": "lab", "arguments": "{}"}
+CALLED = (
+    responses.item_added("c1", "mcp_call", **TOOL),
+    responses.item_done("c1", "mcp_call", **TOOL, output="3"),
+)
 UNSUPPORTED = (
     "Llama Stack OpenAI Responses does not yet support content type "
     "'<class 'llama_stack_api.openai_responses.OpenAIResponseContentPartRefusal'>' in this context"
@@ -133,13 +140,14 @@ async def test_a_response_stays_when_a_turn_after_it_has_failed_and_said_nothing
     [
         ((COMPLETED,), "end", True),
         ((responses.ended("incomplete", incomplete_details={"reason": "length"}),), "end", True),
+        ((responses.ended("incomplete", FUNCTION, incomplete_details=ITERATIONS),), "end", False),
         ((responses.completed(FUNCTION),), "awaiting_input", True),
         ((REFUSED,), "end", False),
         ((responses.ended("failed", error={"code": "server_error"}),), "error", False),
         ((bare("gone", code="500"),), "error", False),
         ((), "error", False),
     ],
-    ids=["answer", "cut", "waits", "refused", "failed", "error", "truncated"],
+    ids=["answer", "cut", "iterations", "waits", "refused", "failed", "error", "truncated"],
 )
 async def test_only_a_response_that_ended_in_order_is_kept(chunks, outcome, goes_on):
     stack = going_on(streams(NEXT, *chunks)).on("DELETE", f"{PATH}/resp_2", says({}))
@@ -151,6 +159,37 @@ async def test_only_a_response_that_ended_in_order_is_kept(chunks, outcome, goes
     assert (summary.outcome, thread is not None) == (outcome, goes_on)
     deleted = [each.target for each in stack.to("DELETE")]
     assert deleted == ([] if goes_on else [f"{PATH}/resp_2"])
+
+
+@pytest.mark.parametrize(("by", "goes_on"), [("upstream", False), ("turnstile", True)])
+async def test_a_response_with_tools_is_more_than_its_own_guardrails_can_read(by, goes_on):
+    stack = going_on(streams(NEXT, *CALLED, COMPLETED)).on("DELETE", f"{PATH}/resp_2", says({}))
+    async with running(stack, ModerationSettings(by=by)) as upstream:
+        turn = upstream.prepare(plan(input_shields=("guard",)))
+        thread = turn.thread(await ran(turn))
+
+    assert (thread is not None) == goes_on
+
+
+REFUSALS = {
+    "bad request": bare("Unsupported content type: <class 'list'>", code="400"),
+    "not found": bare("A part of it was not found.", code="404"),
+    "conflict": bare("busy", code="409"),
+    "too long": bare("too long", code="context_length_exceeded"),
+    "unprocessable": bare("odd", code="422"),
+}
+
+
+@pytest.mark.parametrize("told", REFUSALS.values(), ids=REFUSALS)
+async def test_a_response_that_a_server_refuses_late_is_not_gone_on_from_again(told):
+    """It may be why: then the conversation would fail for ever."""
+    opened = (NEXT, responses.chunk("in_progress", response={}))
+    stack = going_on(streams(*opened, told)).on("DELETE", f"{PATH}/resp_2", says({}))
+    async with running(stack) as upstream:
+        turn = upstream.prepare(plan(thread=THREAD, past=PAST))
+        summary = await ran(turn)
+
+    assert (summary.outcome, turn.thread(summary)) == ("error", None)
 
 
 @pytest.mark.parametrize(

@@ -149,7 +149,7 @@ def test_every_fault_of_an_upstream_is_documented_with_its_status(code: str) -> 
 
 
 def test_every_documented_code_exists() -> None:
-    known = {each.code for each in REFUSALS} | {*_FAULTS, "moderation_failed"}
+    known = {each.code for each in REFUSALS} | {*_FAULTS, "moderation_failed", "upstream_too_much"}
     documented = re.findall(r"^\| `(\w+)` \| \d", section("Errors"), re.MULTILINE)
 
     assert set(documented) <= known

@@ -9,6 +9,7 @@ from service.errors import ConversationUnknown
 from service.storage.memory_conversations import MemoryConversations
 from tests.support.offers import LARGE, SMALL
 
+LIMIT_BYTES = 1_024
 T1, T2 = Thread("responses", ("one",)), Thread("agents", ("two", "session"), "print")
 A, B, C = (PastTurn(key, f"{key}?", f"{key}!") for key in "abc")
 
@@ -16,7 +17,7 @@ A, B, C = (PastTurn(key, f"{key}?", f"{key}!") for key in "abc")
 @pytest.fixture(params=[MemoryConversations], ids=lambda each: each.__name__)
 def make(request):
     """Return what makes a store with some bounds."""
-    return partial(request.param, 3, 2)
+    return partial(request.param, 3, 2, LIMIT_BYTES)
 
 
 @pytest.fixture
@@ -148,3 +149,17 @@ async def test_the_threads_of_a_process_are_lost_with_it(store):
     await save(store, A, None, conversation_id="3")
 
     assert list(await store.close()) == [T1, T2]
+
+
+async def test_the_text_of_a_conversation_is_bounded(store):
+    for key in "abc":
+        await store.save("c", PastTurn(key, "?" * 300, "!" * 300), None, None, known=())
+
+    assert [each.key for each in (await store.find("c")).turns] == ["c"]
+
+
+async def test_of_a_turn_that_is_too_long_alone_the_beginning_is_kept(store):
+    await store.save("c", PastTurn("a", "?", "!" * 5_000), None, None, known=())
+
+    (kept,) = (await store.find("c")).turns
+    assert kept.answer == "!" * 128

@@ -132,6 +132,33 @@ async def test_a_bug_before_the_turn_is_a_500_with_nothing_of_it(log):
     assert [each["exc_info"] for each in log if each["event"] == "request.crashed"] == [BUG]
 
 
+LONG = answer(*["x" * 250] * 5)
+LONG_BYTES = sum(len(json.dumps(each)) for each in LONG)
+
+
+async def test_a_turn_may_send_as_much_as_it_may_hold():
+    limits = {"turn_limit_bytes": LONG_BYTES}
+    async with application(Script(LONG), upstream=limits) as app, app.turn() as turn:
+        assert names(await turn.body())[-1] == "end"
+
+
+async def test_a_turn_that_sends_more_is_ended():
+    limits = {"turn_limit_bytes": LONG_BYTES - 1}
+    async with application(Script(LONG), upstream=limits) as app, app.turn() as turn:
+        error = terminal(await turn.body())
+
+    assert (error["code"], error["status_code"]) == ("upstream_too_much", 502)
+    assert app.upstream.turns[0].closed.is_set()
+
+
+async def test_a_turn_whose_first_chunk_is_too_much_is_a_status():
+    script = Script((opening_chunk() | {"padding": "x" * 2_000},))
+    async with application(script, upstream={"turn_limit_bytes": 1_024}) as app, app.turn() as turn:
+        body = await turn.json()
+
+    assert (turn.status, body["code"]) == (502, "upstream_too_much")
+
+
 @pytest.mark.parametrize(
     ("settings", "code"),
     [

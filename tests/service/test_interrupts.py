@@ -89,7 +89,7 @@ async def test_a_turn_can_be_stopped_before_the_upstream_has_said_anything():
         await turn.begun()
         await app.interrupt(turn)
 
-        assert names(await turn.body()) == ["interrupted"]
+        assert names(await turn.body()) == ["start", "interrupted"]
 
 
 async def test_an_interrupt_that_comes_with_the_last_chunk_is_told_how_the_turn_ended():

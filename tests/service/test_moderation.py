@@ -99,7 +99,7 @@ async def test_a_turn_can_be_stopped_while_its_question_is_judged():
         await turn.begun()
         await app.interrupt(turn)
 
-        assert names(await turn.body()) == ["interrupted"]
+        assert names(await turn.body()) == ["start", "interrupted"]
 
 
 async def test_a_turn_whose_question_nobody_judges_asks_nobody():

@@ -73,6 +73,15 @@ def test_a_tape_is_called_by_time_and_turn(tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == ["20260102T030405Z-r1.jsonl"]
 
 
+def test_times_count_from_before_a_tape_was_begun(tmp_path):
+    tape = recorder(tmp_path).begin(header(), waited_s=5.0)
+    tape.frame(PAYLOAD)
+    tape.end(Ending.END)
+
+    recording = read_recording(tape.path.read_bytes())
+    assert 5_000 <= recording.frames[0].at_ms < 6_000
+
+
 def test_what_is_too_much_is_cut_at_a_line(tmp_path, log):
     tape = recorder(tmp_path, turn_limit_bytes=1_024).begin(header())
     for _ in range(100):

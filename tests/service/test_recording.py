@@ -225,6 +225,18 @@ async def test_what_arrives_is_on_the_tape_at_once_and_whole(recording, tapes):
     assert told == ["start", "token", "error"]
 
 
+async def test_times_on_a_tape_count_from_when_the_upstream_was_asked(recording, tapes):
+    """So that a replay waits as long for the first chunk as the client has."""
+    go_on = anyio.Event()
+    script = Script(answer("Hi"), at_open=(go_on,))
+    async with application(script, commit_wait_s=0.05, **recording) as app, app.turn() as turn:
+        await turn.begun()
+        go_on.set()
+        await turn.body()
+
+    assert load(tape_of(turn, tapes)).frames[0].at_ms > 40
+
+
 async def test_without_a_directory_nothing_is_recorded(tmp_path):
     async with application(HELLO) as app:
         await app.ended()

@@ -1,9 +1,11 @@
 """Answers count once: the same again join the first, others are refused."""
 
 import anyio
+import pytest
 from anyio import wait_all_tasks_blocked
 
 from tests.support.applications import application, names
+from tests.support.moderation import QUESTION_OBJECTION
 from tests.support.upstreams import NEVER, Script, answer, opening_chunk, thread_of
 from tests.support.waiting_turns import (
     BOTH,
@@ -96,13 +98,46 @@ async def test_answers_that_were_stopped_on_their_way_are_not_sent_again():
     assert len(app.upstream.resumed) == 1
 
 
-async def test_answers_that_may_have_arrived_fail_the_same_way_again():
-    async with application(WAITS, Script(at_open=(LOST,)), GOES_ON) as app:
+@pytest.mark.parametrize(
+    ("at_open", "expected"),
+    [(LOST, (502, "upstream_reset")), (NEVER, (504, "upstream_timeout"))],
+    ids=["lost", "silent"],
+)
+async def test_answers_that_may_have_arrived_fail_the_same_way_again(at_open, expected):
+    script = Script(at_open=(at_open,))
+    async with application(WAITS, script, GOES_ON, first_chunk_timeout_s=0.05) as app:
         turn = await app.ended()
-        told = [await refusal(app, turn, **BOTH) for _ in range(2)]
+        one, same = [await refusal(app, turn, **BOTH) for _ in range(2)]
+        other = await refusal(app, turn, tool_results=[THREE | {"content": "4"}, DONE])
 
-    assert told[0][:2] == told[1][:2] == (502, "upstream_reset")
+        assert thread_of(1) in app.upstream.forgotten
+
+    assert one == same
+    assert (one[:2], other[:2]) == (expected, (409, "answers_differ"))
     assert len(app.upstream.resumed) == 1
+
+
+async def test_answers_that_failed_before_anything_was_said_say_the_same_ids_again():
+    async with application(WAITS, Script(at_open=(LOST,))) as app:
+        turn = await app.ended()
+        async with app.answer(turn, **BOTH) as one, app.answer(turn, **BOTH) as same:
+            assert await one.body() == await same.body()
+
+    ids = ("x-request-id", "x-conversation-id", "content-location")
+    assert [one.headers[each] for each in ids] == [same.headers[each] for each in ids]
+
+
+async def test_answers_that_a_shield_refuses_can_be_given_again():
+    """They were never sent."""
+    judged = {"judgements": (QUESTION_OBJECTION,), "judges_question": True}
+    async with application(WAITS, Script(**judged), GOES_ON) as app:
+        turn = await app.ended()
+        async with app.answer(turn, **BOTH) as refused:
+            told = names(await refused.body())
+        async with app.answer(turn, tool_results=[THREE | {"content": "4"}, DONE]) as again:
+            assert names(await again.body())[-1] == "end"
+
+    assert told == ["start", "shield", "turn_complete", "end"]
 
 
 async def test_answers_that_come_when_too_many_turns_run_can_be_given_again():

@@ -32,6 +32,16 @@ def plan(settings=None, last=None, catalogue=OFFER, **request):
 # The model.
 
 
+def test_a_model_that_only_guards_is_chosen_when_there_is_no_other():
+    assert plan(catalogue=Catalogue((GUARD, SMALL), (), ())).model == SMALL
+    assert plan(catalogue=Catalogue((EMBEDDING, GUARD), (), ())).model == GUARD
+
+
+def test_a_model_that_answers_nothing_cannot_be_asked_for():
+    with pytest.raises(ModelUnknown, match="'minilm' answers no questions"):
+        plan(provider="st", model="minilm")
+
+
 @pytest.mark.parametrize(
     ("request_", "last", "settings", "chosen"),
     [
@@ -80,7 +90,7 @@ def test_a_model_that_is_not_offered_is_named(request_, settings, cause):
     assert raised.value.cause == cause
 
 
-@pytest.mark.parametrize("catalogue", [EMPTY, Catalogue((GUARD, EMBEDDING), (), ())])
+@pytest.mark.parametrize("catalogue", [EMPTY, Catalogue((EMBEDDING,), (), ())])
 def test_what_does_not_answer_questions_is_not_chosen(catalogue):
     with pytest.raises(ModelUnknown) as raised:
         plan(catalogue=catalogue)

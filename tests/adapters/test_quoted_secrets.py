@@ -1,0 +1,45 @@
+"""Credentials that a server quotes reach neither clients nor logs nor recordings."""
+
+import pytest
+
+from service.errors import UpstreamError
+from service.upstream.quoted_secrets import secrets_of, without_secrets
+from tests.support import responses_chunks as responses
+from tests.support.plans import mcp_server, payloads_of, plan
+from tests.support.stack import FakeStack, running, says, streams
+
+SECRET = "0wn-secret-value"
+TOOLS = mcp_server(**{"x-own": SECRET, "authorization": "Bearer c4ller-token", "x-team": "r"})
+ASKED = plan(mcp_servers=(TOOLS,))
+
+
+def test_values_of_headers_are_secrets_unless_they_are_very_short():
+    assert secrets_of(ASKED) == (SECRET, "c4ller-token")
+
+
+def test_secrets_are_taken_out_wherever_they_stand():
+    said = without_secrets(f"a {SECRET} and {SECRET}".encode(), (SECRET,))
+
+    assert said == b"a [removed] and [removed]"
+
+
+async def test_an_error_that_quotes_a_secret_does_not_show_it():
+    refused = says({"detail": f"bad header X-Own: {SECRET}"}, 400)
+    async with running(FakeStack().on("POST", "/v1/responses", refused)) as upstream:
+        with pytest.raises(UpstreamError) as raised:
+            await payloads_of(upstream.prepare(ASKED))
+
+    told = f"{raised.value.cause} {raised.value.detail}"
+    assert SECRET not in told
+    assert "bad header X-Own: [removed]" in told
+
+
+@pytest.mark.parametrize("quoted", [SECRET, "c4ller-token", "the-api-key"])
+async def test_a_stream_that_quotes_a_secret_does_not_show_it(quoted):
+    stream = streams(responses.created(), responses.text("m1", f"It is {quoted}."))
+    server = FakeStack().on("POST", "/v1/responses", stream)
+    async with running(server, api_key="the-api-key") as upstream:
+        said = b"".join(await payloads_of(upstream.prepare(ASKED)))
+
+    assert quoted.encode() not in said
+    assert b"It is [removed]." in said
