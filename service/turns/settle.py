@@ -20,7 +20,8 @@ class Settler:
     async def settle(self, turn: RunningTurn) -> int | None:
         """Keep a turn that has ended; returns for how many seconds its calls can be answered."""
         summary = turn.stream.summary
-        if turn.resumes is not None and turn.untaken:
+        unsent = turn.untaken or turn.asked_at is None
+        if turn.resumes is not None and unsent:
             await self.paused.release(turn.resumes)
             return None
         kept = turn.upstream.thread(summary)

@@ -20,7 +20,7 @@ TOOL = {
 }
 
 one_of_each_dialect = only("agents-0.3.5", "0.7.3")
-with_approvals = only("responses-0.3.5", "0.7.3", "ogx-1.5.0")
+with_approvals = only("0.7.3", "ogx-1.5.0")
 
 
 @pytest.fixture
@@ -166,7 +166,20 @@ def test_a_denied_tool_does_not_run(careful):
     assert told.last["event"] == "end"
 
 
-@only("agents-0.3.5")
+@with_approvals
+def test_an_approval_is_for_one_call_only(careful):
+    """Servers remember approvals: neither in this turn nor in the next may that matter."""
+    waiting = careful.ask(DELETE)
+    told = careful.answer(waiting, **decision(waiting, approve=True)).check()
+
+    again = careful.ask(DELETE, conversation_id=waiting.conversation_id)
+
+    assert len(told.all("tool_result")) == 1
+    assert (again.last["event"], again.last["reason"]) == ("awaiting_input", "approval")
+    assert b"deleted 7" not in again.body
+
+
+@only("agents-0.3.5", "responses-0.3.5")
 def test_a_tool_that_wants_an_approval_never_runs_without_one(careful):
     told = careful.post({"query": DELETE})
 

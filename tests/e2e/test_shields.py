@@ -31,6 +31,16 @@ def test_a_refused_question_never_reaches_the_model(gateway):
 
 
 @with_shields
+def test_an_attachment_is_judged_with_its_question(gateway):
+    attachment = {"attachment_type": "log", "content_type": "text/plain", "content": BAD}
+
+    told = gateway.ask("What does this log say?", attachments=[attachment])
+
+    assert told.one("shield")["verdict"] == "violation"
+    assert gateway.model.requests(FIRST_MODEL) == []
+
+
+@with_shields
 def test_what_passes_is_told_as_passed(gateway):
     told = gateway.ask("Anything. [[tokens=20]]")
 

@@ -127,6 +127,17 @@ async def test_answers_that_failed_before_anything_was_said_say_the_same_ids_aga
     assert [one.headers[each] for each in ids] == [same.headers[each] for each in ids]
 
 
+async def test_answers_that_were_stopped_before_they_were_sent_can_be_given_again():
+    judged = {"judgements": (NEVER,), "judges_question": True}
+    async with application(WAITS, Script(**judged), GOES_ON, commit_wait_s=0.01) as app:
+        turn = await app.ended()
+        async with app.answer(turn, **BOTH) as stopped:
+            await stopped.begun()
+            await app.interrupt(stopped)
+        async with app.answer(turn, **BOTH) as again:
+            assert names(await again.body())[-1] == "end"
+
+
 async def test_answers_that_a_shield_refuses_can_be_given_again():
     """They were never sent."""
     judged = {"judgements": (QUESTION_OBJECTION,), "judges_question": True}
