@@ -35,14 +35,8 @@ def record(
     Ctrl-C interrupts the turn, and the recording says so. The exit status is 0 when the turn
     ends in `end` or `awaiting_input`, 1 when it ends otherwise, and 2 when it cannot begin.
     """
-    import anyio
-
-    from service.cli.configuration import read_settings
     from service.domain import TurnRequest
     from service.errors import ServiceError
-    from service.storage.recordings import OneFile
-    from service.telemetry.logs import configure_logs
-    from service.wiring import open_services
 
     options: dict[str, Any] = {"upstream": {"url": upstream}} if upstream else {}
     provider, _, name = model.partition("/") if model else (None, None, None)
@@ -50,18 +44,38 @@ def record(
         query, provider=provider, model=name, system_prompt=system_prompt, no_tools=no_tools
     )
     try:
-        settings = read_settings({**options, "log_level": "warning"}, config)
-        _check(settings, out)
-        configure_logs(settings)
-        services = open_services(settings, OneFile(out, settings.recording.turn_limit_bytes))
-        outcome = anyio.run(_record, services, request)
-        if isinstance(outcome, ServiceError):
-            raise outcome
+        outcome = _recorded(options, config, out, request)
     except ServiceError as refused:
         typer.echo(f"turnstile: {refused}", err=True)
         raise typer.Exit(2) from None
     typer.echo(f"\n{out}: {outcome}", err=True)
     raise typer.Exit(0 if outcome in ("end", "awaiting_input") else 1)
+
+
+def _recorded(
+    options: dict[str, Any], config: Path | None, out: Path, request: "TurnRequest"
+) -> str:
+    """Run a turn with its settings and return its outcome.
+
+    Raises:
+        ServiceError: it cannot begin.
+    """
+    import anyio
+
+    from service.cli.configuration import read_settings
+    from service.errors import ServiceError
+    from service.storage.recordings import OneFile
+    from service.telemetry.logs import configure_logs
+    from service.wiring import open_services
+
+    settings = read_settings({**options, "log_level": "warning"}, config)
+    _check(settings, out)
+    configure_logs(settings)
+    services = open_services(settings, OneFile(out, settings.recording.turn_limit_bytes))
+    outcome = anyio.run(_record, services, request)
+    if isinstance(outcome, ServiceError):
+        raise outcome
+    return outcome
 
 
 def _check(settings: "Settings", out: Path) -> None:

@@ -10,7 +10,7 @@ from service.domain import Approval, ToolAnswer
 from tests.browser.conftest import Tab
 from tests.support import agents_chunks as agents
 from tests.support import responses_chunks as responses
-from tests.support.upstreams import Script, ScriptedUpstream, answer, opening_chunk, says
+from tests.support.upstreams import Script, ScriptedUpstream, opening_chunk, says
 
 pytestmark = pytest.mark.browser
 
@@ -285,26 +285,3 @@ def test_answers_that_got_lost_are_sent_again_by_themselves(live_tab: Tab) -> No
     live_tab.wait_for("end")
 
     assert live_tab.text("#answer") == "It runs again."
-
-
-@pytest.mark.parametrize("scripts", [(waiting(RESTART), Script(answer("Hello.")))])
-def test_a_new_question_leaves_open_calls_unanswered(live_tab: Tab) -> None:
-    live_tab.ask("Restart web, please.")
-    live_tab.wait_for("awaiting_input")
-
-    live_tab.ask("Say hello instead.")
-    live_tab.wait_for("end")
-
-    assert "Not answered" in live_tab.text(".notice-card")
-    assert live_tab.page.locator(SUBMIT).count() == 0
-    assert live_tab.page.is_hidden("#to-calls")
-
-
-@pytest.mark.parametrize("scripts", [(Script(waiting(RESTART).body, threads=False),)])
-def test_a_turn_that_nobody_keeps_cannot_be_answered(live_tab: Tab) -> None:
-    live_tab.ask("Restart web, please.")
-
-    live_tab.wait_for("awaiting_input")
-
-    assert "cannot be answered" in live_tab.text(".notice-card")
-    assert live_tab.page.locator(SUBMIT).count() == 0

@@ -147,3 +147,15 @@ def test_guardrails_of_the_server_refuse_an_answer(gateway):
 
     assert told.last["finish_reason"] == "shield"
     assert SECRET not in told.body
+
+
+@with_guardrails
+def test_a_conversation_with_tools_goes_on_under_guardrails(gateway):
+    """These servers' guardrails cannot read the result of a tool in a kept history."""
+    with gateway.with_settings(moderation_by="upstream") as guarded:
+        first = guarded.ask("Who am I for your tools?")
+        told = guarded.ask("What did I ask before?", conversation_id=first.conversation_id)
+
+    assert first.tools("tool_result") == ["whoami"]
+    assert told.last["event"] == "end"
+    assert "Who am I for your tools?" in told.text
