@@ -48,6 +48,11 @@ class UpstreamSettings(Group):
         le=10,
         description="Repetitions of a failed request that is safe to repeat.",
     )
+    reasoning_effort: Literal["low", "medium", "high"] | None = Field(
+        default=None,
+        description="How much a model is asked to think (Responses API); without, servers of 0.4 "
+        "and later stream no thinking.",
+    )
     turn_limit_bytes: int = Field(
         default=64 * 1024 * 1024,
         ge=1_024,

@@ -195,6 +195,7 @@ class LiveUpstream:
             authorization_field=offer.version >= _AUTHORIZATION_FIELD,
             guardrails=guardrails,
             iterations_limit=self.settings.iterations_limit,
+            reasoning_effort=self.settings.reasoning_effort,
         )
 
     def _moderator(self, offer: Offer, plan: Plan) -> ShieldModerator | None:

@@ -66,6 +66,7 @@ class ResponsesStyle:
     authorization_field: bool
     guardrails: bool | list[str] | None = None
     iterations_limit: int = 10
+    reasoning_effort: str | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -188,6 +189,8 @@ def response_body(plan: Plan, style: ResponsesStyle) -> Fields:
         "stream": True,
         "max_infer_iters": style.iterations_limit,
     }
+    if style.reasoning_effort:
+        body["reasoning"] = {"effort": style.reasoning_effort}
     if plan.system_prompt:
         body["instructions"] = plan.system_prompt
     if tools := _tools(plan, style):

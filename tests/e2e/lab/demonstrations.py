@@ -55,9 +55,9 @@ class Demonstration:
     `body` and `settings` are more fields of the request and more settings of Turnstile, `after`
     is asked before in the same conversation, `documents` are what the model can search, `tools`
     says how those of the MCP server are offered: `never` or `always` after an approval.
-    `asks_for` are fields that Turnstile does not send to a server by itself. After `breaks_after`
-    pieces of the answer the connection to the server breaks, and `lost_tools` means that the
-    server has forgotten the tools since Turnstile looked.
+    With `thinks`, the model is asked to think. After `breaks_after` pieces of the answer the
+    connection to the server breaks, and `lost_tools` means that the server has forgotten the
+    tools since Turnstile looked.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Demonstration:
     after: str = ""
     documents: tuple[str, ...] = ()
     tools: str = ""
-    asks_for: Mapping[str, object] = field(default_factory=dict)
+    thinks: bool = False
     breaks_after: int = 0
     lost_tools: bool = False
     continuations: tuple[Continuation, ...] = ()
@@ -185,7 +185,7 @@ DEMONSTRATIONS = (
         "reasoning-first",
         RESPONSES,
         "Our API pods keep dying with exit code 137. What should I check first?",
-        asks_for={"reasoning": {"effort": "medium"}},
+        thinks=True,
     ),
     Demonstration(
         "refusal-after-text",

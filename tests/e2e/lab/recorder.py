@@ -1,6 +1,6 @@
 """One demonstration, asked of a real server through Turnstile, which records it."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,13 +8,10 @@ from typing import Any
 
 import httpx
 
-from service.domain import Plan, Thread
-from service.ports import UpstreamTurn
+from service.domain import Thread
 from service.settings import Settings
 from service.turns.services import Services
-from service.upstream.connection import Connection
 from service.upstream.live import LiveUpstream
-from service.upstream.responses import ResponseTurn
 from service.wiring import services_on
 from tests.e2e.lab.broken_line import broken_line
 from tests.e2e.lab.demonstrations import Continuation, Demonstration
@@ -40,39 +37,8 @@ class Made:
     told: Told
 
 
-class Asking(Connection):
-    """A connection that puts more fields into the requests for streams."""
-
-    def __init__(self, connection: Connection, fields: Mapping[str, object]) -> None:
-        self._connection = connection
-        self._fields = fields
-
-    @asynccontextmanager
-    async def stream(
-        self, path: str, body: Mapping[str, object], headers: Mapping[str, str] | None = None
-    ) -> AsyncIterator[AsyncGenerator[bytes]]:
-        """See `Connection.stream`."""
-        sent = {**body, **self._fields}
-        async with self._connection.stream(path, sent, headers) as payloads:
-            yield payloads
-
-
 class LabUpstream(LiveUpstream):
-    """A server that is asked for more than Turnstile asks for.
-
-    Nothing is deleted on it, so that one turn can be answered in two ways.
-    """
-
-    def __init__(self, settings: Settings, fields: Mapping[str, object]) -> None:
-        super().__init__(settings.upstream, settings.moderation)
-        self._fields = fields
-
-    def prepare(self, plan: Plan) -> UpstreamTurn:
-        """See `Upstream.prepare`."""
-        turn = super().prepare(plan)
-        if self._fields and isinstance(turn, ResponseTurn):
-            turn.connection = Asking(turn.connection, self._fields)
-        return turn
+    """A server on which nothing is deleted, so that one turn can be answered in two ways."""
 
     def forget(self, thread: Thread) -> None:
         """Keep it; the whole laboratory goes in the end."""
@@ -121,7 +87,7 @@ async def record(asked: Demonstration, lab: Laboratory, directory: Path) -> list
     fields: Fields = {"shield_ids": [], "vector_store_ids": _stores(asked, lab), **asked.body}
     async with _address(asked, lab) as url:
         settings = Settings(**_settings(asked, lab, url, directory))
-        services = services_on(LabUpstream(settings, asked.asks_for), settings)
+        services = services_on(LabUpstream(settings.upstream, settings.moderation), settings)
         async with (
             served_here(services) as address,
             httpx.AsyncClient(base_url=address, timeout=TIMEOUT_S, trust_env=False) as client,
@@ -152,11 +118,12 @@ def _settings(
             {"name": "observability", "url": _other_address(lab), "tool_group": LOST_GROUP}
         )
     more = dict(asked.settings)
+    thinking = {"reasoning_effort": "medium"} if asked.thinks else {}
     return {
         "system_prompt": asked.instructions,
         "mcp_servers": servers,
         "recording": {"directory": directory},
-        "upstream": {"url": url, **more.pop("upstream", {})},
+        "upstream": {"url": url, **thinking, **more.pop("upstream", {})},
         **more,
     }
 
