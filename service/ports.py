@@ -140,7 +140,8 @@ class UpstreamTurn(Protocol):
     def thread(self, summary: Summary) -> Thread | None:
         """Return where the upstream keeps the conversation, now that the turn has ended.
 
-        None when it keeps nothing that can be gone on with.
+        Where it was before, when the turn has left that as it was; None when there is nothing
+        that can be gone on with.
         """
         ...
 

@@ -24,9 +24,7 @@ class Settler:
         if turn.resumes is not None and unsent:
             await self.paused.release(turn.resumes)
             return None
-        kept = turn.upstream.thread(summary)
-        # Of answers that may have arrived, nobody knows what the upstream has made.
-        thread = kept if turn.accepted or turn.resumes is not None else turn.came_from
+        thread = turn.upstream.thread(summary)
         waits = turn.accepted and thread is not None and _owes(summary)
         if waits and thread is not None:
             await self._pause(turn, thread, summary)

@@ -64,6 +64,9 @@ class AgentTurn:
     _thread: Thread | None = None
     _before: Thread | None = None
 
+    def __post_init__(self) -> None:
+        self._before = self.plan.conversation.thread
+
     @property
     def moderation(self) -> OutputModeration | None:
         """See `UpstreamTurn`."""
@@ -74,7 +77,7 @@ class AgentTurn:
         """See `UpstreamTurn.open`."""
         groups = await self._groups()
         config = agent_config(self.plan, groups, self.iterations_limit)
-        thread = self._before = self.plan.conversation.thread
+        thread = self._before
         if thread is not None and thread.fingerprint == fingerprint(config):
             async with self._send(thread, groups) as body:
                 if not any(told in error_message(body.first) for told in _LOST):

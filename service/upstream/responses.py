@@ -85,10 +85,13 @@ class ResponseTurn:
     _response_id: str | None = None
     _before: Thread | None = None
 
+    def __post_init__(self) -> None:
+        self._before = self.plan.conversation.thread
+
     @asynccontextmanager
     async def open(self) -> AsyncIterator[LiveBody]:
         """See `UpstreamTurn.open`."""
-        thread = self._before = self.plan.conversation.thread
+        thread = self._before
         if thread is not None and thread.dialect == DIALECT:
             async with self._send(_going_on(self.plan, thread)) as body:
                 if not _lost(thread, error_message(body.first)):
