@@ -120,7 +120,7 @@ class PastTurn:
 class Thread:
     """Where an upstream keeps a conversation; only the adapter that made it reads it.
 
-    `fingerprint` stands for what a thread cannot change, `ids` are the upstream's own.
+    `ids` are the upstream's own, `fingerprint` stands for what the adapter must know of it besides.
     """
 
     dialect: str
@@ -185,7 +185,8 @@ class PausedTurn:
 
     Its plan holds no headers for MCP servers: who answers brings own ones.
 
-    `approvals` are the ids of the calls that wait for leave, the others wait for a result.
+    `approvals` are the ids of the calls that wait for leave, the others wait for a result. `said`
+    is what the model has said until then.
     """
 
     key: str
@@ -194,6 +195,7 @@ class PausedTurn:
     turn_id: str | None
     calls: tuple[Call, ...]
     approvals: frozenset[str] = frozenset()
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,8 @@ def record(
     from service.domain import TurnRequest
     from service.errors import ServiceError
 
+    if model is not None and not all(model.partition("/")):
+        raise typer.BadParameter("it is written provider/name", param_hint="--model")
     options: dict[str, Any] = {"upstream": {"url": upstream}} if upstream else {}
     provider, _, name = model.partition("/") if model else (None, None, None)
     request = TurnRequest(
@@ -74,8 +76,18 @@ def _recorded(
     services = open_services(settings, OneFile(out, settings.recording.turn_limit_bytes))
     outcome = anyio.run(_record, services, request)
     if isinstance(outcome, ServiceError):
+        out.unlink(missing_ok=True)
         raise outcome
-    return outcome
+    return outcome if _is_whole(out) else f"{outcome}, and the recording is not whole"
+
+
+def _is_whole(out: Path) -> bool:
+    from statemachine import Ending, read_recording
+
+    try:
+        return read_recording(out.read_bytes()).ending is not Ending.CUT
+    except OSError:
+        return False
 
 
 def _check(settings: "Settings", out: Path) -> None:
@@ -86,8 +98,11 @@ def _check(settings: "Settings", out: Path) -> None:
         raise SettingsInvalid("There is no server to ask; name it with --upstream")
     if out.exists():
         raise SettingsInvalid(f"{out} exists already")
-    if not out.parent.is_dir():
-        raise SettingsInvalid(f"There is no directory {out.parent}")
+    try:
+        out.touch(exist_ok=False)
+        out.unlink()
+    except OSError as refused:
+        raise SettingsInvalid(f"{out} cannot be written: {refused.strerror}") from None
 
 
 async def _record(services: "Services", request: "TurnRequest") -> "str | ServiceError":

@@ -18,7 +18,7 @@ from service.turns.resume import resume_turn
 from service.turns.services import Services
 from service.turns.start import start_turn
 from service.turns.turn import RunningTurn, refusal_of
-from statemachine import Encoder, Interrupter, NativeEncoder, TextEncoder
+from statemachine import Encoder, Interrupter, NativeEncoder, Shield, TextEncoder
 
 
 async def start(request: Request) -> Response:
@@ -55,7 +55,10 @@ async def _refusal(services: Services, request_id: str) -> TurnRefused | None:
     """Return the failure that a stream began with, so that its second reader is told the same."""
     reader = await services.log.reader(request_id, 0)
     page = await reader.read(services.settings.commit_wait_s)
-    return refusal_of(page.emissions[-1]) if page.emissions else None
+    if not page.emissions:
+        return None
+    verdicts = sum(isinstance(each.output, Shield) for each in page.emissions)
+    return refusal_of(page.emissions[-1], verdicts=verdicts)
 
 
 async def _first_response(request: Request, turn: RunningTurn, media_type: MediaType) -> Response:

@@ -1,12 +1,23 @@
 """Groups of settings: tables of the configuration file."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Name = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^\S(.*\S)?$")]
+
+
+def _fits_a_header(secret: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?", secret.get_secret_value()):
+        raise ValueError("must be printable ASCII without blanks at its ends")
+    return secret
+
+
+HeaderSecret = Annotated[SecretStr, AfterValidator(_fits_a_header)]
+"""What goes into an HTTP header as it is."""
 
 
 class Group(BaseModel):
@@ -26,7 +37,7 @@ class UpstreamSettings(Group):
         default="auto",
         description="Which API drives turns; `auto` asks the server: `agents` where it has them.",
     )
-    api_key: SecretStr | None = Field(default=None, description="Key that the server asks for.")
+    api_key: HeaderSecret | None = Field(default=None, description="Key that the server asks for.")
     verify_tls: bool = Field(
         default=True, description="Whether the server's certificate is checked."
     )
@@ -111,7 +122,7 @@ class McpServerSettings(Group):
 
     name: Name = Field(description="What it is called, on the wire too.")
     url: AnyHttpUrl = Field(description="Where the upstream finds it.")
-    headers: dict[str, SecretStr] = Field(default={}, description="Headers it always gets.")
+    headers: dict[str, HeaderSecret] = Field(default={}, description="Headers it always gets.")
     authorization: Literal["none", "caller"] = Field(
         default="none", description="`caller`: it gets the token that the caller has sent to us."
     )

@@ -74,5 +74,7 @@ class MemoryConversations:
         return tuple(reversed(kept))
 
     def _keep(self, conversation: Conversation) -> None:
+        """Keep a conversation as the newest; one in which nothing was said is the first to go."""
         self._kept[conversation.conversation_id] = conversation
-        self._kept.move_to_end(conversation.conversation_id)
+        said = bool(conversation.turns or conversation.thread)
+        self._kept.move_to_end(conversation.conversation_id, last=said)

@@ -97,7 +97,8 @@ class FileTape:
     def _close(self) -> None:
         file, self._file = self._file, None
         if file is not None:
-            os.close(file)
+            with suppress(OSError):  # some file systems tell only now what went wrong before
+                os.close(file)
 
 
 def _write_whole(file: int, line: bytes, at_bytes: int) -> None:
@@ -186,7 +187,7 @@ def _delete(path: Path) -> None:
 def _recorded(directory: Path) -> Iterator[tuple[float, int, Path]]:
     """Yield time, size and path of the files that a recorder has made; others are not ours."""
     for path in directory.glob(f"*{SUFFIX}"):
-        with suppress(FileNotFoundError):
-            found = path.stat()
+        with suppress(OSError):
             if _OWN_NAME.fullmatch(path.name):
+                found = path.stat()
                 yield found.st_mtime, found.st_size, path

@@ -102,5 +102,5 @@ def _prepare(
         moderation=upstream.moderation,
     )
     turn = RunningTurn(ids, upstream, stream, started_at, paused.plan, key=paused.key)
-    turn.came_from = paused.thread
+    turn.came_from, turn.said = paused.thread, paused.said
     return turn

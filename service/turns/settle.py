@@ -56,6 +56,7 @@ class Settler:
             awaiting.turn_id,
             awaiting.calls,
             approvals,
+            all_said(turn),
         )
         for each in await self.paused.pause(turn.ids.request_id, paused):
             self.upstream.forget(each)
@@ -72,7 +73,12 @@ def past_turn(turn: RunningTurn) -> PastTurn | None:
     summary = turn.stream.summary
     if not (turn.accepted and summary.told):
         return None
-    return PastTurn(turn.key, turn.plan.query, summary.answer)
+    return PastTurn(turn.key, turn.plan.query, all_said(turn))
+
+
+def all_said(turn: RunningTurn) -> str:
+    """Return what the model has said in all streams of a turn."""
+    return "\n\n".join(filter(None, (turn.said, turn.stream.summary.answer)))
 
 
 def _owes(summary: Summary) -> bool:

@@ -19,7 +19,8 @@ class RunningTurn:
     """A turn that this process drives.
 
     `resumes` is the request id of the stream that this one goes on from, and `key` that of the
-    first; `came_from` is where the upstream goes on. `accepted` tells that the upstream took the
+    first; `came_from` is where the upstream goes on, `said` what it has said in earlier
+    streams. `accepted` tells that the upstream took the
     turn, `untaken` that it certainly has not even begun to. `settled` is set when the first
     upstream chunk was applied or the turn has ended, so that a route can tell whether there is
     anything to stream. `reading` ends the wait for the upstream. `pending` holds emissions on
@@ -34,6 +35,7 @@ class RunningTurn:
     plan: Plan
     key: str
     came_from: Thread | None = None
+    said: str = ""
     resumes: str | None = None
     tape: Tape | None = None
     ending: Ending = Ending.END
@@ -63,12 +65,14 @@ class RunningTurn:
     @property
     def refusal(self) -> TurnRefused | None:
         """The failure that the turn began with, when nothing else was said."""
-        return None if self.terminal is None else refusal_of(self.terminal)
+        if self.terminal is None:
+            return None
+        return refusal_of(self.terminal, verdicts=len(self.stream.summary.shields))
 
 
-def refusal_of(emission: Emission) -> TurnRefused | None:
-    """Return the failure that a stream began with, when this emission is that and its end."""
-    output = emission.output
-    if not isinstance(output, Failure) or emission.number > _OPENING_EMISSIONS + 1:
+def refusal_of(terminal: Emission, *, verdicts: int) -> TurnRefused | None:
+    """Return the failure that a stream began with; that its question has passed says nothing."""
+    output = terminal.output
+    if not isinstance(output, Failure) or terminal.number > _OPENING_EMISSIONS + verdicts + 1:
         return None
     return TurnRefused(output.code, output.status_code, output.response, output.cause)

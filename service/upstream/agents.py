@@ -1,4 +1,4 @@
-"""Agent turns (Llama Stack 0.2 and 0.3): a plan as requests (measured on 0.2.22 and 0.3.5).
+"""Agent turns (Llama Stack 0.2 and 0.3): a plan as requests; measured on 0.3.5, 0.2 by its source.
 
 1. An agent's model, instructions and shields cannot be changed and a turn cannot override them:
    a turn that wants others gets a session of another agent, with the history as text in its

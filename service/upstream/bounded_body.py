@@ -5,7 +5,7 @@ from typing import cast
 
 import httpx
 
-from service.upstream.faults import BodyTooLarge
+from service.upstream.faults import AnswerTooLarge
 
 EVENT_STREAM = "text/event-stream"
 _LIMIT_BYTES = 16 * 1024 * 1024
@@ -22,7 +22,7 @@ class _BoundedStream(httpx.AsyncByteStream):
         async for data in self._stream:
             left -= len(data)
             if left < 0:
-                raise BodyTooLarge(f"more than {_LIMIT_BYTES} bytes")
+                raise AnswerTooLarge(f"more than {_LIMIT_BYTES} bytes")
             yield data
 
     async def aclose(self) -> None:

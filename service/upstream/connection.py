@@ -23,7 +23,7 @@ from service.errors import SettingsInvalid, UpstreamError, UpstreamReset
 from service.settings.groups import UpstreamSettings
 from service.upstream.bounded_body import EVENT_STREAM, bound
 from service.upstream.faults import fault, reading, translated
-from service.upstream.quoted_secrets import without_secrets
+from service.upstream.quoted_secrets import long_enough, without_secrets
 from service.upstream.text import utf8
 from statemachine import FrameReader, FrameTooLarge
 
@@ -51,10 +51,13 @@ class Connection:
 
     settings: UpstreamSettings
     _tls: ssl.SSLContext = field(init=False)
+    _secrets: tuple[str, ...] = field(init=False)
     _client: "AsyncLlamaStackClient | None" = None
 
     def __post_init__(self) -> None:
         self._tls = _tls(self.settings)
+        key = self.settings.api_key
+        self._secrets = long_enough([key.get_secret_value()] if key else [])
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -101,8 +104,7 @@ class Connection:
         Raises:
             UpstreamError: there is no answer, or it is none of events.
         """
-        if self.settings.api_key:
-            secrets = (*secrets, self.settings.api_key.get_secret_value())
+        secrets = (*secrets, *self._secrets)
         raw = {"X-Stainless-Raw-Response": "stream", "Accept": EVENT_STREAM, **(headers or {})}
         timeout = self._timeout(read_s=None)
         response: httpx.Response | None = None
@@ -133,7 +135,7 @@ class Connection:
         options = _options({}, retries, self._timeout(self.settings.request_timeout_s))
         client, kind = self._live(), httpx.Response
         try:
-            with translated(), anyio.fail_after(self.settings.request_timeout_s):
+            with translated(self._secrets), anyio.fail_after(self.settings.request_timeout_s):
                 match method:
                     case "GET":
                         return await client.get(path, cast_to=kind, options=options)

@@ -44,12 +44,12 @@ _UNTAKEN_STATUS = frozenset({*range(400, 500), 503}) - {408}
 """Answers that mean that nothing was begun."""
 
 
-class BodyTooLarge(httpx.TransportError):
+class AnswerTooLarge(httpx.TransportError):
     """An answer beside a stream is larger than anything that is asked for."""
 
 
 _TRANSPORT: tuple[tuple[type[Exception], str], ...] = (
-    (BodyTooLarge, "upstream_unexpected"),
+    (AnswerTooLarge, "upstream_unexpected"),
     (httpx.ConnectTimeout, "upstream_connect_timeout"),
     (httpx.PoolTimeout, "upstream_busy"),
     (httpx.TimeoutException, "upstream_timeout"),
@@ -105,7 +105,7 @@ def translated(secrets: Sequence[str] = ()) -> Iterator[None]:
         raise answered(refused.status_code, refused.body, secrets) from refused
     except APIConnectionError as lost:
         raise _transport_fault(lost.__cause__ or lost) from lost
-    except httpx.TransportError as lost:
+    except httpx.RequestError as lost:
         # The client leaves out only what happens while the body of an error is read.
         raise _transport_fault(lost) from lost
 
@@ -115,10 +115,8 @@ def reading() -> Iterator[None]:
     """Raise what a lost or faulty body raises as errors of ours."""
     try:
         yield
-    except httpx.TransportError as lost:
+    except (httpx.RequestError, httpx.StreamError) as lost:
         raise UpstreamReset from lost
-    except (httpx.DecodingError, httpx.StreamError) as odd:
-        raise UpstreamReset from odd
 
 
 def _transport_fault(raised: BaseException) -> UpstreamError:

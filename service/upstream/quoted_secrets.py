@@ -15,7 +15,12 @@ def secrets_of(plan: Plan) -> tuple[str, ...]:
     """Return the values that MCP servers get as headers."""
     values = [value for server in plan.mcp_servers for value in server.headers.values()]
     bare = (each[len(_BEARER) :] if each.lower().startswith(_BEARER) else each for each in values)
-    return tuple(each for each in bare if len(each) >= _SHORTEST)
+    return long_enough(bare)
+
+
+def long_enough(secrets: Iterable[str]) -> tuple[str, ...]:
+    """Return what can be told from any other word."""
+    return tuple(each for each in secrets if len(each) >= _SHORTEST)
 
 
 def without_secrets(said: bytes, secrets: Iterable[str]) -> bytes:

@@ -112,7 +112,8 @@ class ReplayedBody:
         await self._until(begun, self._recording.ended_ms)
         ending = self._recording.ending
         if isinstance(ending, TurnFailed):
-            raise UpstreamError(ending.code, ending.response, ending.status_code)
+            why = ending.code, ending.response, ending.status_code
+            raise UpstreamError(*why, cause=ending.cause)
         if ending is Ending.RESET or isinstance(ending, TurnInterrupted):
             raise UpstreamReset
 

@@ -27,14 +27,18 @@ class ToolGroups:
         Raises:
             UpstreamError: it cannot be registered.
         """
-        async with self._registering:
-            return await self._found_or_registered(server)
-
-    async def _found_or_registered(self, server: McpServer) -> str:
-        groups = {**self.listed, **self._registered}
-        known = next((name for name, url in groups.items() if url == server.url), None)
+        known = self._known(server)
         if known is not None:
             return known
+        async with self._registering:
+            return self._known(server) or await self._register(server)
+
+    def _known(self, server: McpServer) -> str | None:
+        groups = {**self.listed, **self._registered}
+        return next((name for name, url in groups.items() if url == server.url), None)
+
+    async def _register(self, server: McpServer) -> str:
+        groups = {**self.listed, **self._registered}
         if server.tool_group in groups:
             raise fault("tool_group_taken", f"{server.tool_group} is {groups[server.tool_group]}")
         body = {

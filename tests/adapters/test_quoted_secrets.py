@@ -6,7 +6,7 @@ from service.errors import UpstreamError
 from service.upstream.quoted_secrets import secrets_of, without_secrets
 from tests.support import responses_chunks as responses
 from tests.support.plans import mcp_server, payloads_of, plan
-from tests.support.stack import FakeStack, running, says, streams
+from tests.support.stack import FakeStack, held, live, mocked, running, says, streams
 
 SECRET = "0wn-secret-value"
 TOOLS = mcp_server(**{"x-own": SECRET, "authorization": "Bearer c4ller-token", "x-team": "r"})
@@ -43,3 +43,22 @@ async def test_a_stream_that_quotes_a_secret_does_not_show_it(quoted):
 
     assert quoted.encode() not in said
     assert b"It is [removed]." in said
+
+
+async def test_a_key_that_could_be_a_part_of_any_word_changes_nothing():
+    stream = streams(responses.created(), responses.text("m1", "There is none to test."))
+    server = FakeStack().on("POST", "/v1/responses", stream)
+    async with running(server, api_key="none") as upstream:
+        said = b"".join(await payloads_of(upstream.prepare(ASKED)))
+
+    assert b"There is none to test." in said
+
+
+async def test_the_key_is_taken_out_of_answers_beside_the_stream_too():
+    refused = says({"detail": "Invalid key sk-supersecretkey"}, 400)
+    server = FakeStack().on("GET", "/v1/models", refused)
+    async with mocked(server), held(upstream := live(api_key="sk-supersecretkey")):
+        with pytest.raises(UpstreamError) as raised:
+            await upstream.catalogue()
+
+    assert "supersecret" not in f"{raised.value.cause} {raised.value.detail}"

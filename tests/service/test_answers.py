@@ -120,7 +120,8 @@ async def test_the_turn_stays_one_turn_of_the_history():
         await app.goes_on(turn)
 
     conversation = app.upstream.plans[1].conversation
-    assert [(each.question, each.answer) for each in conversation.turns] == [("Add", "It is 3.")]
+    (kept,) = conversation.turns
+    assert (kept.question, kept.answer) == ("Add", "Well\n\nIt is 3.")
     assert conversation.thread == thread_of(2)
 
 
@@ -136,4 +137,7 @@ async def test_a_question_instead_of_an_answer_leaves_the_turn_waiting():
     assert app.upstream.plans[1].conversation.thread is None
     assert [each.answer for each in app.upstream.plans[1].conversation.turns] == ["Well"]
     assert app.upstream.plans[2].conversation.thread is None
-    assert [each.answer for each in app.upstream.plans[2].conversation.turns] == ["Bye", "It is 3."]
+    assert [each.answer for each in app.upstream.plans[2].conversation.turns] == [
+        "Bye",
+        "Well\n\nIt is 3.",
+    ]

@@ -163,3 +163,13 @@ async def test_of_a_turn_that_is_too_long_alone_the_beginning_is_kept(store):
 
     (kept,) = (await store.find("c")).turns
     assert kept.answer == "!" * 128
+
+
+async def test_a_conversation_in_which_nothing_was_said_is_the_first_to_go(make):
+    store = make()
+    for name in ("a", "b", "c"):
+        await store.save(name, A, None, None, known=())
+    await store.take_thread("failed")
+    await store.save("failed", None, None, None, known=())
+
+    assert (await store.find("a")).turns == (A,)

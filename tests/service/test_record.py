@@ -67,8 +67,9 @@ def test_an_unknown_model_is_named(upstream, tmp_path):
     ("options", "told"),
     [
         (("--out", "turn.jsonl"), "There is no server to ask"),
-        (("--out", "nowhere/turn.jsonl", "--upstream", "http://127.0.0.1:1"), "no directory"),
+        (("--out", "nowhere/turn.jsonl", "--upstream", "http://127.0.0.1:1"), "cannot be written"),
         (("--out", "turn.jsonl", "--upstream", "http://127.0.0.1:1"), "cannot be reached"),
+        (("--out", "/proc/turn.jsonl", "--upstream", "http://127.0.0.1:1"), "cannot be written"),
         (("--out", "turn.jsonl", "--upstream", "nonsense"), "upstream.url"),
         (("--out", "turn.jsonl", "--config", "missing.toml"), "no configuration file"),
     ],

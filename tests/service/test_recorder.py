@@ -212,3 +212,9 @@ async def test_a_disk_that_is_full_costs_the_recording_and_not_the_turn(tmp_path
     assert names(body) == ["start", "token", "token", "turn_complete", "end"]
     assert len(said(log, "recording.failed")) == 1
     assert read_recording(path.read_bytes()).ending is Ending.CUT
+
+
+def test_a_link_to_itself_is_nobodys_recording(tmp_path):
+    (tmp_path / own_name(1)).symlink_to(tmp_path / own_name(1))
+
+    assert recorder(tmp_path).begin(header()) is not None
