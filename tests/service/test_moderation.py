@@ -265,3 +265,12 @@ async def test_what_comes_before_a_tool_is_judged_before_it():
         "start", "token", "tool_call", "tool_result", "token", "shield", "turn_complete", "end",
     ]  # fmt: skip
     assert app.upstream.turns[0].asked == [(OUTPUT, "He"), (OUTPUT, "Hello")]
+
+
+async def test_a_failure_right_after_a_passed_question_is_a_status():
+    """Nothing is on the wire yet, and that the question has passed helps nobody."""
+    script = asks_first(QUESTION_PASSED, body=(agents.error("404: There is no such tool"),))
+    async with application(script) as app, app.turn() as turn:
+        body = await turn.json()
+
+    assert (turn.status, body["code"]) == (404, "upstream_not_found")
