@@ -19,13 +19,12 @@ class RunningTurn:
     """A turn that this process drives.
 
     `resumes` is the request id of the stream that this one goes on from, and `key` that of the
-    first; `came_from` is where the upstream goes on, `said` what it has said in earlier
-    streams. `accepted` tells that the upstream took the
-    turn, `untaken` that it certainly has not even begun to. `settled` is set when the first
-    upstream chunk was applied or the turn has ended, so that a route can tell whether there is
-    anything to stream. `reading` ends the wait for the upstream. `pending` holds emissions on
-    their way into the log, so that an interrupt loses none. `started_at` and `asked_at`
-    (the upstream, that is) are times of the event loop, in seconds.
+    first; `came_from` is where the upstream goes on, `said` what it has said in earlier streams.
+    `accepted` tells that the upstream took the turn, `untaken` that it certainly has not even
+    begun to. `settled` is set when the first upstream chunk was applied or the turn has ended, so
+    that a route can tell whether there is anything to stream. `reading` ends the wait for the
+    upstream. `pending` holds emissions on their way into the log, so that an interrupt loses none.
+    `started_at` and `asked_at` (the upstream, that is) are times of the event loop, in seconds.
     """
 
     ids: TurnIds

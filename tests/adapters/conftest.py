@@ -1,33 +1,15 @@
 """What all tests of the adapters share."""
 
-import os
-from collections.abc import Iterator
+from tests.support.fixtures import (
+    anyio_backend,
+    log,
+    no_authorities_of_the_system,
+    no_settings_of_the_developer,
+)
 
-import pytest
-import structlog
-from structlog.typing import EventDict
-
-
-@pytest.fixture(scope="package")
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """The event loop that the service runs on."""
-    return "asyncio", {"use_uvloop": True}
-
-
-@pytest.fixture(autouse=True)
-def no_settings_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [each for each in os.environ if each.startswith(("TURNSTILE_", "LLAMA_STACK_"))]:
-        monkeypatch.delenv(name)
-
-
-@pytest.fixture(autouse=True)
-def no_authorities_of_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reading them takes longer than most of these tests, and no server here has their word."""
-    monkeypatch.setenv("SSL_CERT_FILE", os.devnull)
-
-
-@pytest.fixture(autouse=True)
-def log() -> Iterator[list[EventDict]]:
-    """Everything that is logged; nothing goes to standard output."""
-    with structlog.testing.capture_logs() as entries:
-        yield entries
+__all__ = [
+    "anyio_backend",
+    "log",
+    "no_authorities_of_the_system",
+    "no_settings_of_the_developer",
+]
