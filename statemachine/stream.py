@@ -218,6 +218,10 @@ class TurnStream:
         """End the turn as failed, unless it has ended; `message` is shown to the client."""
         return self._stop(TurnFailed(code, status_code, message, cause or message, detail))
 
+    def cut(self) -> Emissions:
+        """End a turn whose recording stops; what waits for a verdict is never said."""
+        return self.fail("upstream_truncated", "The recording stops before the turn is complete.")
+
     def abandon(self) -> Emission:
         """Return an `error` beside the machine, for when a bug of ours cannot end the turn.
 

@@ -33,8 +33,6 @@ from statemachine import (
 
 logger = structlog.get_logger()
 
-_CUT = "The recording stops before the turn is complete."
-
 type Emissions = tuple[Emission, ...]
 
 
@@ -126,7 +124,7 @@ class Driver:
         await self._append(turn, turn.stream.finish(reset=ending is Ending.RESET))
         await self._judge_answer(turn)
         # A recording may stop before a verdict: what waits for it is never said.
-        await self._append(turn, turn.stream.fail("upstream_truncated", _CUT))
+        await self._append(turn, turn.stream.cut())
 
     async def _judge_question(self, turn: RunningTurn) -> ShieldChecked | None:
         moderator = turn.upstream.moderator
