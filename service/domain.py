@@ -1,5 +1,6 @@
 """Plain values that the parts of the service hand to each other."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -12,6 +13,20 @@ class MediaType(StrEnum):
 
     NATIVE = "application/json"
     TEXT = "text/plain"
+
+
+class OnDisconnect(StrEnum):
+    """What becomes of a turn that nobody reads any more."""
+
+    CONTINUE = "continue"
+    CANCEL = "cancel"
+
+
+class IfBusy(StrEnum):
+    """What becomes of a question to a conversation in which a turn runs."""
+
+    REJECT = "reject"
+    INTERRUPT = "interrupt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +63,18 @@ class McpServer:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """What a request brings for MCP servers.
+    """Who asks, and what a request brings for MCP servers.
 
     `mcp_headers` are by name or url of a configured server; `token` is the caller's own.
     """
 
     token: str | None = None
     mcp_headers: Mapping[str, Mapping[str, str]] | None = None
+
+    @property
+    def user(self) -> str:
+        """What tells callers apart; empty for all that have no token."""
+        return hashlib.sha256(self.token.encode()).hexdigest() if self.token else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +92,8 @@ class TurnRequest:
     vector_store_ids: tuple[str, ...] | None = None
     client_tools: tuple[ClientTool, ...] = ()
     generate_topic_summary: bool = False
+    on_disconnect: OnDisconnect | None = None
+    if_busy: IfBusy = IfBusy.REJECT
     caller: Caller = field(default=Caller())
 
 
@@ -114,6 +136,20 @@ class PastTurn:
     key: str
     question: str
     answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Estate:
+    """What must be known of a running turn to store it, should its process die.
+
+    `key` is the request id of its first stream, `said` what the model has said in earlier ones.
+    `cancels` tells that it ends when nobody reads it.
+    """
+
+    key: str
+    question: str
+    said: str = ""
+    cancels: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,6 +142,66 @@ class TooManyTurns(ServiceError):
     retry_after_s = 5
 
 
+class TooManyStreams(ServiceError):
+    """As many streams are open as this process takes."""
+
+    code = "too_many_streams"
+    status_code = 503
+    response = "Too many streams are open; try again later."
+    retry_after_s = 5
+
+
+class TooManyOwnStreams(TooManyStreams):
+    """As many streams are open as one caller may have."""
+
+    code = "too_many_own_streams"
+    status_code = 429
+
+
+class TooManyReaders(TooManyStreams):
+    """As many readers follow a turn as may."""
+
+    code = "too_many_readers"
+    status_code = 429
+
+
+class ConversationBusy(ServiceError):
+    """A turn of the conversation is running; `request_id` is its."""
+
+    code = "conversation_busy"
+    status_code = 409
+    response = "A turn of this conversation is still running."
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__(f"It is the turn {request_id}.")
+        self.request_id = request_id
+
+
+class IdempotencyKeyInvalid(ServiceError):
+    """The header Idempotency-Key is not what it should be."""
+
+    code = "idempotency_key_invalid"
+    status_code = 400
+    response = "The header Idempotency-Key is not valid."
+
+
+class IdempotencyKeyReused(ServiceError):
+    """The same Idempotency-Key came with another body before."""
+
+    code = "idempotency_key_reused"
+    status_code = 409
+    response = "This Idempotency-Key was used for another request."
+
+
+class LogUnavailable(ServiceError):
+    """What the processes of the service share cannot be reached."""
+
+    code = "log_unavailable"
+    status_code = 503
+    response = "The turn cannot be reached from here for now; try again."
+    retry_after_s = 2
+
+
 class Stopping(ServiceError):
     """The process is about to stop."""
 

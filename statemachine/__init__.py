@@ -15,7 +15,7 @@ from statemachine.diagram import (
 )
 from statemachine.downstream import ENCODERS, Encoder
 from statemachine.downstream.native import EVENT_NAMES, NativeEncoder
-from statemachine.downstream.sse import HEARTBEAT, retry
+from statemachine.downstream.sse import HEARTBEAT, farewell, retry
 from statemachine.downstream.text import TextEncoder
 from statemachine.emissions import (
     AwaitingInput,
@@ -73,7 +73,9 @@ from statemachine.recording import (
 )
 from statemachine.settlement import settle
 from statemachine.states import FINAL, State
+from statemachine.stored import pack, unpack
 from statemachine.stream import TurnStream
+from statemachine.succession import Inheritance, inherit
 from statemachine.summary import Summary
 from statemachine.table import TRANSITIONS
 from statemachine.upstream import DECODERS, Decoder, recognise
@@ -104,6 +106,7 @@ __all__ = [
     "FrameTooLarge",
     "Header",
     "IllegalTransition",
+    "Inheritance",
     "InputReason",
     "Interrupted",
     "Interrupter",
@@ -138,10 +141,13 @@ __all__ = [
     "TurnStream",
     "Verdict",
     "dot",
+    "farewell",
+    "inherit",
     "is_recording",
     "markdown",
     "mermaid",
     "opening_of",
+    "pack",
     "play",
     "playback_stream",
     "read_capture",
@@ -152,6 +158,7 @@ __all__ = [
     "retry",
     "settle",
     "svg",
+    "unpack",
     "upstream_failure",
     "write_ending",
     "write_frame",

@@ -98,7 +98,7 @@ class Summary:
             case ToolResult():
                 self.results.append(output)
             case Shield():
-                self.shields.append(output)
+                self._judge(output)
             case TurnComplete():
                 self._answer = output.text
             case _:
@@ -123,6 +123,12 @@ class Summary:
         said = self.streamed or self.answer
         written = estimate_tokens(said) + estimate_tokens("".join(self._said))
         return Usage(estimate_tokens(self.prompt), written)
+
+    def _judge(self, verdict: Shield) -> None:
+        """What a shield refuses stays refused, whatever ends the turn then."""
+        self.shields.append(verdict)
+        if verdict.violation is not None:
+            self.finish_reason = FinishReason.SHIELD
 
     def _close(self, output: Output) -> None:
         match output:

@@ -1,5 +1,7 @@
 """What request bodies may hold, and what it means to the use cases."""
 
+import hashlib
+import json
 import uuid
 from typing import Annotated, Any, Literal, Self
 
@@ -12,7 +14,9 @@ from service.domain import (
     Approval,
     Attachment,
     ClientTool,
+    IfBusy,
     MediaType,
+    OnDisconnect,
     ToolAnswer,
     TurnRequest,
 )
@@ -64,7 +68,8 @@ class TurnBody(Body):
     vector_store_ids: Few[Identifier] | None = None
     client_tools: Few[ClientToolBody] = []
     generate_topic_summary: bool = False
-    on_disconnect: Literal["continue"] = "continue"
+    on_disconnect: OnDisconnect | None = None
+    if_busy: IfBusy = IfBusy.REJECT
 
     @model_validator(mode="after")
     def names_fit(self) -> Self:
@@ -97,7 +102,15 @@ class TurnBody(Body):
                 for each in self.client_tools
             ),
             generate_topic_summary=self.generate_topic_summary,
+            on_disconnect=self.on_disconnect,
+            if_busy=self.if_busy,
         )
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells this request from another."""
+        stated = json.dumps(self.model_dump(), sort_keys=True, default=str)
+        return hashlib.sha256(stated.encode()).hexdigest()
 
 
 class ToolResultBody(Body):
@@ -122,6 +135,7 @@ class AnswersBody(Body):
     tool_results: Few[ToolResultBody] = []
     approvals: Few[ApprovalBody] = []
     media_type: MediaType = MediaType.NATIVE
+    on_disconnect: OnDisconnect | None = None
 
     def to_domain(self) -> Answers:
         """Return the answers as the use cases know them."""

@@ -1,60 +1,203 @@
-"""A turn as a streaming response: one encoder, one reader of the log."""
+"""A turn as a streaming response: one encoder, one reader of the log, one connection.
 
-from collections.abc import AsyncIterator
+What is ready goes out in one send, and nothing waits for more to come.
+"""
+
+import math
+import random
+from collections.abc import Sequence
+from contextlib import ExitStack
 from urllib.parse import quote
 
-from starlette.responses import StreamingResponse
+import anyio
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from service.domain import TurnIds
-from service.ports import LogReader, Page
+from service.errors import LogUnavailable
+from service.ports import LogReader
+from service.routes.watch import Watch, connection_of
 from service.settings import Settings
-from service.turns.follow import follow
-from statemachine import HEARTBEAT, Encoder, retry
+from service.turns.readers import Readers, SentAway
+from service.turns.services import Services
+from statemachine import HEARTBEAT, Emission, Encoder, farewell, retry
+
+_PIECE_BYTES = 64 * 1024
+"""What is handed over at once; after that a reader must have taken most of it."""
+
+_BATCH = 256
+"""How many emissions are encoded at once."""
+
+_FLUSH_POLL_S = 0.05
+_LEAST_MS = 1_000
 
 
 def stream_headers(ids: TurnIds, recording: str | None = None) -> dict[str, str]:
     """Return the headers of every answer about a turn."""
-    headers = {
-        "Cache-Control": "no-cache, no-transform",
-        "X-Accel-Buffering": "no",
-        "Content-Location": f"/v1/streaming_query/{ids.request_id}",
-        "X-Request-Id": ids.request_id,
-        "X-Conversation-Id": ids.conversation_id,
-    }
+    headers = {**_headers(ids.request_id), "X-Conversation-Id": ids.conversation_id}
     if recording:
         headers["X-Turnstile-Recording"] = quote(recording)
     return headers
 
 
-def stream_response(
-    reader: LogReader,
-    after: int,
-    encoder: Encoder,
-    settings: Settings,
-    headers: dict[str, str],
-) -> StreamingResponse:
-    """Return the response that follows a turn from what comes after emission `after`."""
-    body = _body(reader, after, encoder, settings)
-    return StreamingResponse(body, headers={**headers, "Content-Type": encoder.content_type})
+def sent_away(request_id: str, why: SentAway, encoder: Encoder, settings: Settings) -> Response:
+    """Return the answer to a reader that has to come back before anything is said to it.
+
+    It is a 200: an `EventSource` gives up for good on anything else.
+    """
+    body = farewell(why, _delay_ms(why, settings.retry_ms))
+    return Response(body, headers=_headers(request_id), media_type=encoder.content_type)
 
 
-async def _body(
-    reader: LogReader, after: int, encoder: Encoder, settings: Settings
-) -> AsyncIterator[bytes]:
-    """One piece carries everything that is ready and never waits for more."""
-    opening = retry(settings.retry_ms) if encoder.framed else b""
-    async for page in follow(reader, settings.heartbeat_s):
-        if page.emissions:
-            data = _encode(page, after, encoder)
-            after = page.emissions[-1].number
-            if data:
-                yield opening + data
-                opening = b""
-        elif encoder.framed:
-            yield HEARTBEAT
+def unavailable(request_id: str, encoder: Encoder, settings: Settings) -> Response:
+    """Return the answer about a turn that cannot be followed from here for now."""
+    body = _unavailable(encoder, settings)
+    return Response(body, headers=_headers(request_id), media_type=encoder.content_type)
 
 
-def _encode(page: Page, after: int, encoder: Encoder) -> bytes:
-    first = page.emissions[0].number
-    gap = encoder.gap(after + 1, first) if first > after + 1 else b""
-    return gap + b"".join(map(encoder.encode, page.emissions))
+class EventStream(Response):
+    """Follows a turn until it ends, its reader leaves, or its reader has to.
+
+    `held` is what the reader has taken, its place in the log too; it is given back in every case.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        reader: LogReader,
+        encoder: Encoder,
+        headers: dict[str, str],
+        held: ExitStack,
+    ) -> None:
+        self.status_code = 200
+        self.background = None
+        self.init_headers({**headers, "Content-Type": encoder.content_type})
+        self._settings = services.settings
+        self._readers: Readers = services.readers
+        self._reader = reader
+        self._after = reader.after
+        self._encoder = encoder
+        self._opening = retry(services.settings.retry_ms) if encoder.framed else b""
+        self._watch = Watch(reader, services.settings, framed=encoder.framed)
+        self._held = held
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the stream.
+
+        Raises:
+            ConnectionAbortedError: the reader takes nothing, and only the server can cut it off.
+        """
+        connection = connection_of(scope)
+        with self._held, self._readers.present(self._watch):
+            async with anyio.create_task_group() as tasks:
+                give_up = tasks.cancel_scope.cancel
+                tasks.start_soon(self._listen, receive)
+                with self._watch.over_connection(connection, give_up):
+                    await self._answer(send)
+                give_up()
+        if self._watch.cut and connection is None:
+            raise ConnectionAbortedError("the reader takes nothing")
+
+    async def _listen(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self._watch.leave()
+
+    async def _answer(self, send: Send) -> None:
+        headers = self.raw_headers
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        self._watch.sending = False
+        try:
+            ended = await self._follow(send)
+        except LogUnavailable:
+            await self._send(send, _unavailable(self._encoder, self._settings), more=False)
+        else:
+            if not ended and self._watch.sent_away is not None:
+                why = self._watch.sent_away
+                data = farewell(why, _delay_ms(why, self._settings.retry_ms))
+                await self._send(send, data, more=False)
+        await self._flush()
+
+    async def _follow(self, send: Send) -> bool:
+        """Send what comes, and tell whether that was to the end."""
+        watch, read = self._watch, self._reader.read
+        while not watch.over:
+            emissions = (await read(math.inf)).emissions
+            if emissions:
+                if await self._tell(send, emissions):
+                    return True
+            elif watch.beat:
+                watch.beat = False
+                await self._send(send, HEARTBEAT, more=True)
+        return False
+
+    async def _tell(self, send: Send, emissions: Sequence[Emission]) -> bool:
+        """Send emissions; a long past goes out in parts."""
+        for first in range(0, len(emissions), _BATCH):
+            batch = emissions[first : first + _BATCH] if len(emissions) > _BATCH else emissions
+            data, ended = self._encoded(batch), batch[-1].terminal
+            if data or ended:
+                await self._send(send, data, more=not ended)
+            if self._watch.over and not ended:
+                return False
+        return emissions[-1].terminal
+
+    def _encoded(self, emissions: Sequence[Emission]) -> bytes:
+        encoder, first = self._encoder, emissions[0].number
+        if len(emissions) == 1:
+            data = encoder.encode(emissions[0])
+        else:
+            data = b"".join(map(encoder.encode, emissions))
+        if first != self._after + 1:
+            # Or the turn has ended before where its reader was.
+            data = encoder.gap(self._after + 1, first) + data
+        self._after = emissions[-1].number
+        if self._opening:
+            data, self._opening = self._opening + data, b""
+        return data
+
+    async def _send(self, send: Send, data: bytes, *, more: bool) -> None:
+        watch = self._watch
+        watch.since, watch.sending = watch.now(), True
+        if len(data) > _PIECE_BYTES:
+            data = await self._send_most(send, data)
+        await send({"type": "http.response.body", "body": data, "more_body": more})
+        watch.sending = False
+
+    async def _send_most(self, send: Send, data: bytes) -> bytes:
+        """Send all but the last piece, and return that; each may take its time."""
+        last = (len(data) - 1) // _PIECE_BYTES * _PIECE_BYTES
+        for first in range(0, last, _PIECE_BYTES):
+            piece = data[first : first + _PIECE_BYTES]
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            self._watch.since = self._watch.now()
+        return data[last:]
+
+    async def _flush(self) -> None:
+        """Stay until the reader has taken everything: a server would wait for that for ever."""
+        watch = self._watch
+        watch.since, watch.sending = watch.now(), True
+        while watch.waiting_bytes and not watch.cut:  # noqa: ASYNC110 # a transport does not tell
+            await anyio.sleep(_FLUSH_POLL_S)
+
+
+def _headers(request_id: str) -> dict[str, str]:
+    """An id that nobody knows yet may be anything."""
+    named = quote(request_id, safe="")
+    return {
+        "Cache-Control": "no-cache, no-transform",
+        "X-Accel-Buffering": "no",
+        "Content-Location": f"/v1/streaming_query/{named}",
+        "X-Request-Id": named,
+    }
+
+
+def _unavailable(encoder: Encoder, settings: Settings) -> bytes:
+    delay_ms = _delay_ms(SentAway.BUSY, settings.retry_ms)
+    return encoder.unavailable(LogUnavailable.code, LogUnavailable.response, delay_ms)
+
+
+def _delay_ms(why: SentAway, retry_ms: int) -> int:
+    """Return when to come back, so that not all come at once; to who is busy not too soon."""
+    least_ms, most = (max(retry_ms, _LEAST_MS), 3) if why is SentAway.BUSY else (retry_ms, 2)
+    return round(random.uniform(least_ms, most * least_ms))  # noqa: S311 # spreads load

@@ -7,11 +7,12 @@ import msgspec
 from starlette.datastructures import Headers
 
 from service.domain import Caller
-from service.errors import CursorInvalid, McpHeadersInvalid
+from service.errors import CursorInvalid, IdempotencyKeyInvalid, McpHeadersInvalid
 
 _CURSOR = re.compile(r"[0-9]{1,18}")
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 _VALUE = re.compile(r"[\x20-\x7e]{0,8192}")
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _BEARER = "bearer "
 _FRAMING = frozenset(
     {
@@ -65,6 +66,20 @@ def mcp_headers(headers: Headers) -> Mapping[str, Mapping[str, str]] | None:
             "It must be a JSON object: the name or url of a server to an object of headers."
         ) from refused
     return {server: _checked(server, given) for server, given in parsed.items()}
+
+
+def idempotency_key(headers: Headers) -> str | None:
+    """Return what the caller has called its request.
+
+    Raises:
+        IdempotencyKeyInvalid: it cannot be a name.
+    """
+    given = headers.getlist("idempotency-key")
+    if not given:
+        return None
+    if len(given) > 1 or not _KEY.fullmatch(given[0]):
+        raise IdempotencyKeyInvalid("It must be 1 to 255 visible ASCII characters, given once.")
+    return given[0]
 
 
 def cursor(stated: str | None) -> int:

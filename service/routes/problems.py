@@ -5,15 +5,27 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from service.errors import InternalError, MethodNotAllowed, RouteUnknown, ServiceError
+from service.errors import (
+    ConversationBusy,
+    InternalError,
+    MethodNotAllowed,
+    RouteUnknown,
+    ServiceError,
+)
 
 logger = structlog.get_logger()
 
 
 def problem(error: ServiceError, headers: dict[str, str] | None = None) -> JSONResponse:
     """Return the documented body of an error."""
-    body = {"detail": {"response": error.response, "cause": error.cause}, "code": error.code}
+    body: dict[str, object] = {
+        "detail": {"response": error.response, "cause": error.cause},
+        "code": error.code,
+    }
     sent = dict(headers or {})
+    if isinstance(error, ConversationBusy):
+        body["request_id"] = error.request_id
+        sent["Content-Location"] = f"/v1/streaming_query/{error.request_id}"
     if error.retry_after_s is not None:
         sent["Retry-After"] = str(error.retry_after_s)
     return JSONResponse(body, error.status_code, headers=sent)

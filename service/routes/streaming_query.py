@@ -1,24 +1,29 @@
 """Start a turn, follow it, answer it, stop it (protocol, section 5)."""
 
+from contextlib import ExitStack, closing
 from dataclasses import replace
 
 import anyio
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from service.domain import MediaType
-from service.errors import TurnRefused
+from service.domain import Caller, MediaType
+from service.errors import LogUnavailable, TooManyStreams, TurnRefused
+from service.ports import LogReader
 from service.routes.bodies import AnswersBody, InterruptBody, read_turn
-from service.routes.event_stream import stream_headers, stream_response
-from service.routes.headers import caller, cursor
+from service.routes.event_stream import EventStream, sent_away, stream_headers, unavailable
+from service.routes.headers import bearer_token, caller, cursor, idempotency_key
 from service.routes.parsing import parse, read_json
 from service.routes.problems import problem
 from service.routes.services import services_of
+from service.turns.admission import IdempotencyKey
+from service.turns.interrupt import interrupt_turn
+from service.turns.readers import SentAway
 from service.turns.resume import resume_turn
 from service.turns.services import Services
-from service.turns.start import start_turn
+from service.turns.start import start_once, start_turn
 from service.turns.turn import RunningTurn, refusal_of
-from statemachine import Encoder, Interrupter, NativeEncoder, Shield, TextEncoder
+from statemachine import Emission, Encoder, Interrupter, NativeEncoder, Shield, TextEncoder
 
 
 async def start(request: Request) -> Response:
@@ -30,66 +35,99 @@ async def start(request: Request) -> Response:
     services = services_of(request)
     body = await read_turn(request, services.settings)
     asked = replace(body.to_domain(), caller=caller(request.headers))
-    turn = await start_turn(services, asked)
-    return await _first_response(request, turn, body.media_type)
+    name = idempotency_key(request.headers)
+    key = None if name is None else IdempotencyKey(name, body.fingerprint)
+    with ExitStack() as held:
+        held.enter_context(services.readers.admitted(asked.caller.user))
+        turn = await (start_once(services, asked, key) if key else start_turn(services, asked))
+        return await _first_response(request, turn, body.media_type, held)
 
 
 async def answer(request: Request) -> Response:
     """POST /v1/streaming_query/{request_id}/tool_results: go on with a turn that waits."""
     services = services_of(request)
     body = parse(AnswersBody, await read_json(request, services.settings))
-    who = caller(request.headers)
-    turn = await resume_turn(services, _request_id(request), body.to_domain(), who)
-    if isinstance(turn, RunningTurn):
-        return await _first_response(request, turn, body.media_type)
-    reader = await services.log.reader(turn, 0)
-    headers = stream_headers(reader.ids)
-    refusal = await _refusal(services, turn)
+    who, answers = caller(request.headers), body.to_domain()
+    with ExitStack() as held:
+        held.enter_context(services.readers.admitted(who.user))
+        request_id = _request_id(request)
+        turn = await resume_turn(services, request_id, answers, who, body.on_disconnect)
+        return await _first_response(request, turn, body.media_type, held)
+
+
+async def _first_response(
+    request: Request, turn: RunningTurn | str, media_type: MediaType, held: ExitStack
+) -> Response:
+    """Answer with a stream; one that came before is known by its id."""
+    services = services_of(request)
+    request_id = turn if isinstance(turn, str) else turn.ids.request_id
+    held.enter_context(services.readers.following(request_id))
+    # Taken now: a turn may come to its end and be evicted before its first chunk was waited for.
+    reader = held.enter_context(closing(await services.log.reader(request_id, 0)))
+    if isinstance(turn, str):
+        headers = {**stream_headers(reader.ids), "Idempotent-Replayed": "true"}
+        refusal = await _refusal(services, request_id)
+    else:
+        with anyio.move_on_after(services.settings.commit_wait_s):
+            await turn.settled.wait()
+        headers = stream_headers(turn.ids, turn.upstream.recording)
+        refusal = turn.refusal
     if refusal is not None:
         return problem(refusal, headers)
-    encoder = _encoder(request, body.media_type)
-    return stream_response(reader, 0, encoder, services.settings, headers)
+    encoder = _encoder(request, media_type)
+    return EventStream(services, reader, encoder, headers, held.pop_all())
 
 
 async def _refusal(services: Services, request_id: str) -> TurnRefused | None:
     """Return the failure that a stream began with, so that its second reader is told the same."""
-    reader = await services.log.reader(request_id, 0)
-    page = await reader.read(services.settings.commit_wait_s)
-    if not page.emissions:
+    with closing(await services.log.reader(request_id, 0)) as reader:
+        page = await _opening(reader, services.settings.commit_wait_s)
+    if not page:
         return None
-    verdicts = sum(isinstance(each.output, Shield) for each in page.emissions)
-    return refusal_of(page.emissions[-1], verdicts=verdicts)
+    verdicts = sum(isinstance(each.output, Shield) for each in page)
+    return refusal_of(page[-1], verdicts=verdicts)
 
 
-async def _first_response(request: Request, turn: RunningTurn, media_type: MediaType) -> Response:
-    services = services_of(request)
-    # Taken now: a turn may come to its end and be evicted before its first chunk was waited for.
-    reader = await services.log.reader(turn.ids.request_id, 0)
-    with anyio.move_on_after(services.settings.commit_wait_s):
-        await turn.settled.wait()
-    headers = stream_headers(turn.ids, turn.upstream.recording)
-    refusal = turn.refusal
-    if refusal is not None:
-        return problem(refusal, headers)
-    encoder = _encoder(request, media_type)
-    return stream_response(reader, 0, encoder, services.settings, headers)
+async def _opening(reader: LogReader, wait_s: float) -> list[Emission]:
+    """Return what a stream says first, until it has said more than that it has begun."""
+    said: list[Emission] = []
+    deadline = anyio.current_time() + wait_s
+    while len(said) <= 1 and (left_s := deadline - anyio.current_time()) > 0:
+        said += (await reader.read(left_s)).emissions
+    return said
 
 
 async def follow(request: Request) -> Response:
     """GET /v1/streaming_query/{request_id}: follow a turn from where the caller was."""
-    services = services_of(request)
+    services, request_id = services_of(request), _request_id(request)
     stated = request.headers.get("last-event-id") or request.query_params.get("last_event_id")
-    after = cursor(stated)
-    reader = await services.log.reader(_request_id(request), after)
-    headers = stream_headers(reader.ids)
-    encoder = _native_encoder(request)
-    if reader.at_end():
-        return Response(status_code=204, headers=headers)
-    if request.method == "HEAD":
-        head = Response(headers=headers, media_type=encoder.content_type)
-        del head.headers["content-length"]  # the stream has none
-        return head
-    return stream_response(reader, after, encoder, services.settings, headers)
+    after, encoder = cursor(stated), _native_encoder(request)
+    stays = request.method != "HEAD"
+    if stays and services.readers.dismissed:
+        return sent_away(request_id, SentAway.DRAINING, encoder, services.settings)
+    try:
+        with ExitStack() as held:
+            if stays:
+                user = Caller(bearer_token(request.headers)).user
+                held.enter_context(services.readers.admitted(user))
+                held.enter_context(services.readers.following(request_id))
+            reader = held.enter_context(closing(await services.log.reader(request_id, after)))
+            headers = stream_headers(reader.ids)
+            if reader.at_end():
+                return Response(status_code=204, headers=headers)
+            if not stays:
+                return _head(headers, encoder)
+            return EventStream(services, reader, encoder, headers, held.pop_all())
+    except TooManyStreams:
+        return sent_away(request_id, SentAway.BUSY, encoder, services.settings)
+    except LogUnavailable:
+        return unavailable(request_id, encoder, services.settings)
+
+
+def _head(headers: dict[str, str], encoder: Encoder) -> Response:
+    head = Response(headers=headers, media_type=encoder.content_type)
+    del head.headers["content-length"]  # the stream has none
+    return head
 
 
 async def interrupt(request: Request) -> Response:
@@ -104,9 +142,7 @@ async def interrupt_by_body(request: Request) -> Response:
 
 
 async def _interrupt(request: Request, request_id: str) -> Response:
-    services = services_of(request)
-    await services.log.reader(request_id, 0)
-    interrupted = await services.live.interrupt(request_id, Interrupter.USER)
+    interrupted = await interrupt_turn(services_of(request), request_id, Interrupter.USER)
     message = "The turn was stopped." if interrupted else "The turn had already ended."
     return JSONResponse({"request_id": request_id, "interrupted": interrupted, "message": message})
 

@@ -24,7 +24,9 @@ from service.settings.groups import (
     ModerationSettings,
     Name,
     RecordingSettings,
+    RedisSettings,
     Seconds,
+    StreamsSettings,
     UpstreamSettings,
 )
 
@@ -60,6 +62,8 @@ class Settings(BaseSettings):
     upstream: UpstreamSettings = UpstreamSettings()
     moderation: ModerationSettings = ModerationSettings()
     recording: RecordingSettings = RecordingSettings()
+    redis: RedisSettings = RedisSettings()
+    streams: StreamsSettings = StreamsSettings()
 
     default_provider: Name | None = Field(
         None, description="Provider of the model that answers when a request names none."
@@ -125,8 +129,22 @@ class Settings(BaseSettings):
     interrupt_wait_s: Seconds = Field(
         5.0, description="How long an interrupt waits for the end of its turn before it answers."
     )
+    on_disconnect: Literal["continue", "cancel"] = Field(
+        "continue",
+        description="What becomes of a turn that nobody reads any more, when its request does "
+        "not say.",
+    )
+    disconnect_grace_s: Seconds = Field(
+        10.0, description="How long such a turn waits for a reader before it is cancelled."
+    )
     drain_timeout_s: Seconds = Field(
-        5.0, description="How long a stopping process waits for its readers to be told."
+        20.0,
+        description="How long running turns may take to end when the process is told to stop.",
+    )
+    drain_spread_s: Seconds = Field(
+        5.0,
+        description="Over which time readers are then told to come back, when another process "
+        "can serve them.",
     )
     body_timeout_s: Seconds = Field(30.0, description="How long a request body may take to come.")
 

@@ -117,6 +117,62 @@ class RecordingSettings(Group):
     )
 
 
+class RedisSettings(Group):
+    """Where several processes share their turns."""
+
+    url: SecretStr | None = Field(
+        default=None,
+        description="Address of a Redis (`redis://`, `rediss://`, `unix://`) that several "
+        "processes share; without one, turns are kept in the memory of one process.",
+    )
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = Field(
+        default="turnstile", description="What the names of all our keys begin with."
+    )
+    timeout_s: Seconds = Field(default=2.0, description="How long Redis may take for an answer.")
+    patience_s: Seconds = Field(
+        default=0.5,
+        description="How long the readers of a turn wait for Redis to have what they are told; "
+        "after that they are told all the same.",
+    )
+    lease_s: Annotated[float, Field(ge=0.5, le=600)] = Field(
+        default=6.0,
+        description="How long a process owns its turns without saying so again; after that "
+        "another one ends them with `owner_lost`.",
+    )
+    connections_limit: int = Field(
+        default=20, ge=4, description="Connections of one process to Redis."
+    )
+    conversation_ttl_s: float = Field(
+        default=7 * 86_400.0, gt=0, description="How long an unused conversation is kept there."
+    )
+
+
+class StreamsSettings(Group):
+    """How many may read, and how slowly."""
+
+    limit: int = Field(default=1_000, ge=1, description="Streams that are open at once.")
+    per_user_limit: int = Field(
+        default=100,
+        ge=1,
+        description="Of them, those of one caller; callers without a token are not told apart "
+        "and have no limit of their own.",
+    )
+    per_turn_limit: int = Field(default=20, ge=1, description="Of them, those of one turn.")
+    rotate_s: Seconds | None = Field(
+        default=None,
+        description="How long a stream may be open before its reader is told to come back; "
+        "without, as long as the turn.",
+    )
+    write_timeout_s: Seconds = Field(
+        default=30.0, description="How long a reader may take nothing before it is cut off."
+    )
+    waiting_limit_bytes: int = Field(
+        default=1024 * 1024,
+        ge=65_536,
+        description="What may wait in memory for one reader before it is cut off.",
+    )
+
+
 class McpServerSettings(Group):
     """An MCP server whose tools the model may use."""
 

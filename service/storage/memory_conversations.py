@@ -6,15 +6,17 @@ from dataclasses import replace
 
 from service.domain import Conversation, Model, PastTurn, Thread
 from service.errors import ConversationUnknown
+from service.storage.history import HistoryBounds, NextTurn
 
 
 class MemoryConversations:
     """See `Conversations`; of too many, the longest unused go."""
 
+    shared = False
+
     def __init__(self, conversations_limit: int, turns_limit: int, limit_bytes: int) -> None:
         self._limit = conversations_limit
-        self._turns_limit = turns_limit
-        self._limit_bytes = limit_bytes
+        self._bounds = HistoryBounds(turns_limit, limit_bytes)
         self._kept: OrderedDict[str, Conversation] = OrderedDict()
 
     async def find(self, conversation_id: str) -> Conversation:
@@ -26,8 +28,7 @@ class MemoryConversations:
 
     async def take_thread(self, conversation_id: str) -> None:
         """See `Conversations.take_thread`."""
-        before = self._kept.get(conversation_id) or Conversation(conversation_id)
-        self._keep(replace(before, thread=None))
+        self._keep(replace(self._before(conversation_id), thread=None))
 
     async def save(
         self,
@@ -39,39 +40,21 @@ class MemoryConversations:
         known: Sequence[PastTurn],
     ) -> Sequence[Thread]:
         """See `Conversations.save`."""
-        before = self._kept.get(conversation_id) or Conversation(conversation_id)
-        others = tuple(each for each in before.turns if turn is None or each.key != turn.key)
-        turns = others if turn is None else self._bounded((*others, turn))
-        # Of two turns at the same time neither has heard of the other.
-        missed = any(each not in known for each in others)
-        goes_on = None if missed else thread
-        self._keep(Conversation(conversation_id, turns, model or before.model, goes_on))
-        unneeded = [each for each in (before.thread, thread) if each != goes_on]
+        next_turn = NextTurn(turn, model, thread, known)
+        after, unneeded = next_turn.after(self._before(conversation_id), self._bounds)
+        self._keep(after)
         while len(self._kept) > self._limit:
-            unneeded.append(self._kept.popitem(last=False)[1].thread)
-        return [each for each in unneeded if each is not None]
+            gone = self._kept.popitem(last=False)[1].thread
+            if gone is not None:
+                unneeded.append(gone)
+        return unneeded
 
     async def close(self) -> Sequence[Thread]:
         """See `Conversations.close`."""
         return [each.thread for each in self._kept.values() if each.thread is not None]
 
-    def _bounded(self, turns: tuple[PastTurn, ...]) -> tuple[PastTurn, ...]:
-        """Return the last turns that fit; of one that does not fit alone, its beginning."""
-        kept: list[PastTurn] = []
-        left = self._limit_bytes
-        for turn in reversed(turns[-self._turns_limit :]):
-            size_bytes = len(turn.question.encode("utf-8", "replace")) + len(
-                turn.answer.encode("utf-8", "replace")
-            )
-            left -= size_bytes
-            if left < 0:
-                break
-            kept.append(turn)
-        if not kept:
-            newest = turns[-1]
-            half = self._limit_bytes // 8
-            kept = [replace(newest, question=newest.question[:half], answer=newest.answer[:half])]
-        return tuple(reversed(kept))
+    def _before(self, conversation_id: str) -> Conversation:
+        return self._kept.get(conversation_id) or Conversation(conversation_id)
 
     def _keep(self, conversation: Conversation) -> None:
         """Keep a conversation as the newest; one in which nothing was said is the first to go."""

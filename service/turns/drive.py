@@ -4,6 +4,7 @@ However the upstream, the clock or an operator ends it, the turn ends through th
 terminal emission, and that is settled before it is said.
 """
 
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -35,6 +36,9 @@ logger = structlog.get_logger()
 
 type Emissions = tuple[Emission, ...]
 
+_SLACK = 0.01
+"""The share of the time for silence by which it may be longer: a timer per token is not free."""
+
 
 @dataclass(frozen=True, slots=True)
 class Driver:
@@ -47,7 +51,9 @@ class Driver:
 
     async def drive(self, turn: RunningTurn) -> None:
         """Drive one turn from its start to its one terminal emission."""
-        self._limit(turn, turn.started_at + self.settings.first_chunk_timeout_s)
+        turn.reading.deadline = min(
+            turn.started_at + self.settings.first_chunk_timeout_s, self._last_moment(turn)
+        )
         try:
             with turn.reading:
                 await self._read(turn)
@@ -61,70 +67,86 @@ class Driver:
             await self._ask(turn)
         except UpstreamError as error:
             turn.untaken = error.untaken and not turn.accepted
-            await self._begin_at_least(turn)
-            await self._append(turn, _failed(turn.stream, error))
+            self._begin_at_least(turn)
+            self._append(turn, _failed(turn.stream, error))
         except Exception as error:  # the pump: a bug of ours must still end the stream
             logger.exception("turn.crashed", request_id=turn.ids.request_id)
-            await self._begin_at_least(turn)
-            await self._append(turn, _crashed(turn.stream, error))
+            self._begin_at_least(turn)
+            self._append(turn, _crashed(turn.stream, error))
 
     async def _ask(self, turn: RunningTurn) -> None:
         """Ask the upstream, unless a shield objects to the question: then it hears of nothing."""
         verdict = await self._judge_question(turn)
         if verdict is not None and verdict.violation is not None:
             turn.untaken = True
-            await self._begin(turn, TurnStarted())
-            await self._take_verdict(turn, verdict)
+            self._begin(turn, TurnStarted())
+            self._take_verdict(turn, verdict)
             return
         turn.asked_at = anyio.current_time()
         try:
             async with turn.upstream.open() as body:
                 turn.accepted = True
-                await self._begin(turn, body.opening)
-                await self._take_verdict(turn, verdict)
+                self._begin(turn, body.opening)
+                self._take_verdict(turn, verdict)
                 await self._pump(turn, body)
         except UpstreamReset:
             await self._finish(turn, Ending.RESET)
 
-    async def _begin(self, turn: RunningTurn, opening: TurnStarted | TurnResumed) -> None:
+    def _begin(self, turn: RunningTurn, opening: TurnStarted | TurnResumed) -> None:
         turn.tape = begin_tape(self.recorder, turn, opening)
-        await self._append(turn, turn.stream.begin(opening))
+        self._append(turn, turn.stream.begin(opening))
 
-    async def _begin_at_least(self, turn: RunningTurn) -> None:
+    def _begin_at_least(self, turn: RunningTurn) -> None:
         """Every stream begins with `start`, also one of a turn that nobody has accepted."""
         if turn.stream.state is State.IDLE:
-            await self._append(turn, turn.stream.begin(TurnStarted()))
+            self._append(turn, turn.stream.begin(TurnStarted()))
 
     async def _pump(self, turn: RunningTurn, body: UpstreamBody) -> None:
         """Apply payloads until the turn has ended; what an upstream sends after that is left."""
-        stream, known, left = turn.stream, 0, self.settings.upstream.turn_limit_bytes
-        async with aclosing(body.payloads()) as payloads:
-            async for payload in payloads:
-                self._limit(turn, anyio.current_time() + self.settings.idle_timeout_s)
-                if isinstance(payload, bytes):
-                    left -= len(payload)
-                    if left < 0:
-                        raise _too_much(self.settings.upstream.turn_limit_bytes)
-                    if turn.tape:
-                        turn.tape.frame(payload)
-                    await self._append(turn, stream.feed_payload(payload))
-                    await self._judge_answer(turn)
-                else:
-                    await self._take_verdict(turn, payload)
-                known = warn_unknown(stream.unknown, known, turn.ids)
-                if stream.ended:
+        known = 0
+        async with aclosing(body.payloads()) as batches:
+            async for batch in batches:
+                self._heard(turn)
+                await self._apply(turn, batch)
+                known = warn_unknown(turn.stream.unknown, known, turn.ids)
+                if turn.stream.ended:
                     return
                 turn.settled.set()
         await self._finish(turn, Ending.END)
 
+    async def _apply(self, turn: RunningTurn, batch: Sequence[bytes | ShieldChecked]) -> None:
+        """Apply what has arrived together; what it says goes into the log together."""
+        said: list[Emission] = []
+        try:
+            for each in batch:
+                if turn.stream.ended:
+                    break
+                said += self._taken(turn, each)
+                if turn.stream.unjudged is not None:
+                    self._append(turn, said)
+                    said = []
+                    await self._judge_answer(turn)
+        finally:
+            self._append(turn, said)
+
+    def _taken(self, turn: RunningTurn, each: bytes | ShieldChecked) -> Emissions:
+        if not isinstance(each, bytes):
+            return self._verdict(turn, each)
+        turn.received_bytes += len(each)
+        if turn.received_bytes > self.settings.upstream.turn_limit_bytes:
+            raise _too_much(self.settings.upstream.turn_limit_bytes)
+        if turn.tape:
+            turn.tape.frame(each)
+        return turn.stream.feed_payload(each)
+
     async def _finish(self, turn: RunningTurn, ending: Ending) -> None:
         """Take note of the end of a body; what was said until then is judged first."""
         turn.ending = ending
-        await self._begin_at_least(turn)
-        await self._append(turn, turn.stream.finish(reset=ending is Ending.RESET))
+        self._begin_at_least(turn)
+        self._append(turn, turn.stream.finish(reset=ending is Ending.RESET))
         await self._judge_answer(turn)
         # A recording may stop before a verdict: what waits for it is never said.
-        await self._append(turn, turn.stream.cut())
+        self._append(turn, turn.stream.cut())
 
     async def _judge_question(self, turn: RunningTurn) -> ShieldChecked | None:
         moderator = turn.upstream.moderator
@@ -137,36 +159,35 @@ class Driver:
         if moderator is None or said is None:
             return
         verdict = await moderator.judge(Touchpoint.ASSISTANT_OUTPUT, said)
-        self._limit(turn, anyio.current_time() + self.settings.idle_timeout_s)
-        await self._take_verdict(turn, verdict)
+        self._heard(turn)
+        self._take_verdict(turn, verdict)
 
-    async def _take_verdict(self, turn: RunningTurn, verdict: ShieldChecked | None) -> None:
-        if verdict is None:
-            return
+    def _take_verdict(self, turn: RunningTurn, verdict: ShieldChecked | None) -> None:
+        if verdict is not None:
+            self._append(turn, self._verdict(turn, verdict))
+
+    def _verdict(self, turn: RunningTurn, verdict: ShieldChecked) -> Emissions:
         if turn.tape:
             turn.tape.verdict(verdict)
-        await self._append(turn, turn.stream.judge(verdict))
+        return turn.stream.judge(verdict)
 
-    def _limit(self, turn: RunningTurn, at: float) -> None:
-        """Give the upstream time, within that of the turn."""
-        turn.reading.deadline = min(at, self._last_moment(turn))
+    def _heard(self, turn: RunningTurn) -> None:
+        """Give the upstream time again, within that of the turn; not for every token anew."""
+        idle_s = self.settings.idle_timeout_s
+        until, longest = anyio.current_time() + idle_s, idle_s * _SLACK
+        if not until <= turn.reading.deadline <= until + longest:
+            turn.reading.deadline = min(until + longest, self._last_moment(turn))
 
     def _last_moment(self, turn: RunningTurn) -> float:
         return turn.started_at + self.settings.turn_timeout_s
 
-    async def _append(self, turn: RunningTurn, emissions: Emissions) -> None:
+    def _append(self, turn: RunningTurn, emissions: Sequence[Emission]) -> None:
         """Hand emissions to the log; the terminal one waits until the turn is settled."""
-        if not emissions:
-            return
-        turn.pending.extend(emissions)
-        if emissions[-1].terminal:
-            turn.terminal = turn.pending.pop()
-        await self._flush(turn)
-
-    async def _flush(self, turn: RunningTurn) -> None:
-        while turn.pending:
-            await self.log.append(turn.ids.request_id, turn.pending[0])
-            turn.pending.popleft()
+        if emissions and emissions[-1].terminal:
+            turn.terminal = emissions[-1]
+            emissions = emissions[:-1]
+        if emissions:
+            self.log.append(turn.ids.request_id, emissions)
 
     async def _end_somehow(self, turn: RunningTurn) -> None:
         try:
@@ -174,23 +195,30 @@ class Driver:
         except Exception:  # a bug of ours must not leave readers without an end
             logger.exception("turn.crashed", request_id=turn.ids.request_id)
             turn.terminal = turn.stream.abandon()
-            await self.log.append(turn.ids.request_id, turn.terminal)
+            self.log.append(turn.ids.request_id, (turn.terminal,))
 
     async def _end(self, turn: RunningTurn) -> None:
         """Settle the turn, then say so; one that was cut short is ended first."""
         if turn.terminal is None:
-            await self._begin_at_least(turn)
-            await self._append(turn, self._cut_short(turn))
+            self._begin_at_least(turn)
+            self._append(turn, self._cut_short(turn))
         if turn.terminal is None:
             message = "a turn ended without a terminal emission"
             raise MachineMisuse(message)
-        await self._flush(turn)
         end_tape(turn)
-        within_s = await self.settler.settle(turn)
+        if turn.lost or not await self.log.flush(turn.ids.request_id):
+            # Its new owner stores the turn and says how it has ended.
+            logger.warning("turn.lost", request_id=turn.ids.request_id)
+            return
+        settled = await self.settler.settle(turn)
         turn.terminal = settle(
-            turn.terminal, stored=False, available_quotas={}, answer_within_s=within_s
+            turn.terminal,
+            stored=settled.stored,
+            available_quotas={},
+            answer_within_s=settled.answer_within_s,
         )
-        await self.log.append(turn.ids.request_id, turn.terminal)
+        self.log.append(turn.ids.request_id, (turn.terminal,))
+        await self.log.flush(turn.ids.request_id)
         duration_s = anyio.current_time() - turn.started_at
         model = turn.plan.model.model_id if turn.plan.model else None
         log_end(turn.ids, turn.stream, model, turn.upstream.recording, duration_s)
@@ -204,7 +232,7 @@ class Driver:
 
     def _timed_out(self, turn: RunningTurn) -> Emissions:
         """Tell a turn that took too long from an upstream that was silent too long."""
-        if turn.reading.deadline == self._last_moment(turn):
+        if turn.reading.deadline >= self._last_moment(turn):
             message = f"The turn took longer than {self.settings.turn_timeout_s:g} s."
             return turn.stream.fail("turn_timeout", message, status_code=504)
         message = "The upstream was silent for too long."

@@ -25,11 +25,20 @@ class LiveTurns:
         self._stop_wait_s = stop_wait_s
         self._turns: dict[str, RunningTurn] = {}
         self._tasks: TaskGroup | None = None
+        self._refusing = False
 
     @property
     def accepting(self) -> bool:
         """Tell whether new turns are taken."""
-        return self._tasks is not None
+        return self._tasks is not None and not self._refusing
+
+    def __contains__(self, request_id: str) -> bool:
+        return request_id in self._turns
+
+    @property
+    def turns(self) -> tuple[RunningTurn, ...]:
+        """The turns that run."""
+        return tuple(self._turns.values())
 
     def admit(self) -> TaskGroup:
         """Return what runs turns.
@@ -37,7 +46,7 @@ class LiveTurns:
         Raises:
             Stopping: the process is about to stop.
         """
-        if self._tasks is None:
+        if self._tasks is None or self._refusing:
             raise Stopping("No new turns are taken.")
         return self._tasks
 
@@ -50,6 +59,7 @@ class LiveTurns:
                 yield
             finally:
                 self.stop_all()
+                self._tasks = None
 
     def launch(self, turn: RunningTurn) -> None:
         """Set a turn going.
@@ -71,9 +81,18 @@ class LiveTurns:
             await turn.done.wait()
         return turn.interrupted
 
+    def refuse(self) -> None:
+        """Take no new turns."""
+        self._refusing = True
+
+    async def ended(self) -> None:
+        """Wait until no turn runs."""
+        while self._turns:
+            await next(iter(self._turns.values())).done.wait()
+
     def stop_all(self) -> None:
         """Take no new turns and stop all that run: their readers get a terminal event."""
-        self._tasks = None
+        self.refuse()
         for turn in list(self._turns.values()):
             turn.stop(Interrupter.DRAIN)
 

@@ -6,17 +6,30 @@ from dataclasses import replace
 
 import anyio
 
-from service.domain import Answers, Approval, Caller, PausedTurn, ToolAnswer, TurnIds
+from service.domain import (
+    Answers,
+    Approval,
+    Caller,
+    OnDisconnect,
+    PausedTurn,
+    ToolAnswer,
+    TurnIds,
+)
 from service.errors import NotAwaiting, RequestInvalid
 from service.settings import Settings
 from service.turns.selection import mcp_servers
 from service.turns.services import Services
+from service.turns.start import cancels
 from service.turns.turn import RunningTurn
 from statemachine import TurnStream
 
 
 async def resume_turn(
-    services: Services, request_id: str, answers: Answers, caller: Caller
+    services: Services,
+    request_id: str,
+    answers: Answers,
+    caller: Caller,
+    on_disconnect: OnDisconnect | None = None,
 ) -> RunningTurn | str:
     """Let a paused turn go on, or return the id of the stream in which it has gone on already.
 
@@ -25,7 +38,7 @@ async def resume_turn(
         NotAwaiting, AnswerTooLate, AnswersDiffer: it does not wait for these answers.
         RequestInvalid: the answers are not those of its calls.
         McpHeadersInvalid: see `mcp_servers`.
-        UpstreamError, TooManyTurns, Stopping: see `start_turn`.
+        ConversationBusy, UpstreamError, TooManyTurns, LogUnavailable, Stopping: see `start_turn`.
     """
     services.live.admit()
     started_at = anyio.current_time()
@@ -40,10 +53,15 @@ async def resume_turn(
     try:
         turn = _prepare(services, paused, answers, ids, started_at)
         turn.resumes = request_id
-        await services.log.open(ids)
+        turn.cancels = cancels(services.settings, on_disconnect)
+        await services.admission.enter(ids)
+        await services.admission.started(ids, None)
+        await services.log.open(ids, turn.estate, turn)
         services.live.launch(turn)
     except BaseException:
-        await services.paused.release(request_id)
+        with anyio.CancelScope(shield=True):
+            await services.admission.withdraw(ids, None)
+            await services.paused.release(request_id)
         raise
     return turn
 
@@ -53,7 +71,7 @@ async def _find(services: Services, request_id: str) -> PausedTurn:
     try:
         return await services.paused.find(request_id)
     except NotAwaiting:
-        await services.log.reader(request_id, 0)
+        (await services.log.reader(request_id, 0)).close()
         raise
 
 

@@ -2,10 +2,28 @@
 
 from dataclasses import dataclass, replace
 
+import structlog
+
 from service.domain import PastTurn, PausedTurn, Plan, Thread
-from service.ports import Conversations, PausedTurns, Upstream
+from service.errors import LogUnavailable
+from service.ports import Conversations, Orphan, PausedTurns, Upstream
+from service.turns.admission import Admission
 from service.turns.turn import RunningTurn
 from statemachine import AwaitingInput, InputReason, Summary
+
+logger = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What has become of a turn.
+
+    `stored` tells that it is kept where it outlives this process; `answer_within_s` is for how
+    many seconds its calls can be answered.
+    """
+
+    stored: bool
+    answer_within_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,15 +33,45 @@ class Settler:
     conversations: Conversations
     paused: PausedTurns
     upstream: Upstream
+    admission: Admission
     answer_timeout_s: float
 
-    async def settle(self, turn: RunningTurn) -> int | None:
-        """Keep a turn that has ended; returns for how many seconds its calls can be answered."""
+    async def settle(self, turn: RunningTurn) -> Settled:
+        """Keep a turn that has ended, as far as its stores can be reached."""
+        try:
+            settled = await self._keep(turn)
+        except LogUnavailable as unavailable:
+            logger.warning(
+                "turn.not_stored", request_id=turn.ids.request_id, cause=unavailable.cause
+            )
+            settled = Settled(stored=False)
+        await self.admission.leave(turn.ids, turn.idempotency)
+        return settled
+
+    async def settle_orphan(self, orphan: Orphan, summary: Summary) -> Settled:
+        """Keep what a turn has said whose process has died; where the upstream is, nobody knows."""
+        estate, kept = orphan.estate, self.conversations
+        said = "\n\n".join(filter(None, (estate.said, summary.answer)))
+        past = PastTurn(estate.key, estate.question, said) if summary.told else None
+        try:
+            unneeded = await kept.save(orphan.ids.conversation_id, past, None, None, known=())
+            stored = kept.shared
+        except LogUnavailable as unavailable:
+            logger.warning(
+                "turn.not_stored", request_id=orphan.ids.request_id, cause=unavailable.cause
+            )
+            unneeded, stored = (), False
+        for each in unneeded:
+            self.upstream.forget(each)
+        await self.admission.leave(orphan.ids, None)
+        return Settled(stored)
+
+    async def _keep(self, turn: RunningTurn) -> Settled:
         summary = turn.stream.summary
         unsent = turn.untaken or turn.asked_at is None
         if turn.resumes is not None and unsent:
             await self.paused.release(turn.resumes)
-            return None
+            return Settled(stored=False)
         thread = turn.upstream.thread(summary)
         waits = turn.accepted and thread is not None and _owes(summary)
         if waits and thread is not None:
@@ -41,7 +89,8 @@ class Settler:
         for each in dict.fromkeys([*unneeded, *left, *await self.paused.expired()]):
             if each is not None:
                 self.upstream.forget(each)
-        return round(self.answer_timeout_s) if waits else None
+        within_s = round(self.answer_timeout_s) if waits else None
+        return Settled(self.conversations.shared, within_s)
 
     async def _pause(self, turn: RunningTurn, thread: Thread, summary: Summary) -> None:
         awaiting = summary.awaiting

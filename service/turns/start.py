@@ -4,30 +4,80 @@ import uuid
 
 import anyio
 
-from service.domain import Catalogue, Conversation, Plan, TurnIds, TurnRequest
-from service.errors import ModelUnknown, ShieldUnknown, Stopping, VectorStoreUnknown
+from service.domain import Conversation, IfBusy, OnDisconnect, Plan, TurnIds, TurnRequest
+from service.errors import (
+    ConversationBusy,
+    ModelUnknown,
+    ServiceError,
+    ShieldUnknown,
+    VectorStoreUnknown,
+)
+from service.settings import Settings
+from service.turns.admission import Claim, IdempotencyKey
+from service.turns.interrupt import interrupt_turn
 from service.turns.selection import select
 from service.turns.services import Services
 from service.turns.turn import RunningTurn
-from statemachine import TurnStream
+from statemachine import Interrupter, TurnStream
 
 
 async def start_turn(services: Services, request: TurnRequest) -> RunningTurn:
     """Admit a turn and set it going.
 
     Raises:
+        ConversationBusy: another turn of the conversation is running.
         ConversationUnknown: the request goes on with a conversation that is not kept.
         ModelUnknown, ShieldUnknown, VectorStoreUnknown: the upstream does not offer it.
         RequestInvalid, McpHeadersInvalid: the settings do not allow it.
         UpstreamError: the upstream cannot be asked.
         TooManyTurns: as many turns run as the log takes.
+        LogUnavailable: what the processes share cannot be reached.
         Stopping: the process is about to stop.
     """
+    return await _start(services, request, _new_ids(request), None)
+
+
+async def start_once(
+    services: Services, request: TurnRequest, key: IdempotencyKey
+) -> RunningTurn | str:
+    """Start a turn, or return the id of that which a request of the same key has started.
+
+    Raises:
+        IdempotencyKeyReused: the key came with another request.
+        ServiceError: see `start_turn`.
+    """
     services.live.admit()
+    ids = _new_ids(request)
+    first = await services.admission.first(key, request.caller, ids.request_id)
+    if first != ids.request_id:
+        return first
+    claim = services.admission.claim_of(key, request.caller, ids.request_id)
+    return await _start(services, request, ids, claim)
+
+
+def _new_ids(request: TurnRequest) -> TurnIds:
+    return TurnIds(str(uuid.uuid4()), request.conversation_id or str(uuid.uuid4()))
+
+
+async def _start(
+    services: Services, request: TurnRequest, ids: TurnIds, idempotency: Claim | None
+) -> RunningTurn:
+    """Start a turn; when that fails, nothing is claimed any more."""
+    try:
+        services.live.admit()
+        return await _launch(services, request, ids, idempotency)
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            await services.admission.withdraw(ids, idempotency)
+        raise
+
+
+async def _launch(
+    services: Services, request: TurnRequest, ids: TurnIds, idempotency: Claim | None
+) -> RunningTurn:
     started_at = anyio.current_time()
-    plan = await _plan(services, request)
-    conversation = plan.conversation
-    ids = TurnIds(str(uuid.uuid4()), conversation.conversation_id)
+    await _enter(services, request, ids)
+    plan = await _plan(services, request, ids)
     upstream = services.upstream.prepare(plan)
     stream = TurnStream(
         upstream.decoder,
@@ -37,15 +87,33 @@ async def start_turn(services: Services, request: TurnRequest) -> RunningTurn:
         moderation=upstream.moderation,
     )
     turn = RunningTurn(ids, upstream, stream, started_at, plan, key=ids.request_id)
-    turn.came_from = conversation.thread
-    await services.log.open(ids)
+    turn.came_from, turn.idempotency = plan.conversation.thread, idempotency
+    turn.cancels = cancels(services.settings, request.on_disconnect)
+    await services.admission.started(ids, idempotency)
     await services.conversations.take_thread(ids.conversation_id)
     try:
+        await services.log.open(ids, turn.estate, turn)
         services.live.launch(turn)
-    except Stopping:
-        await _give_back(services, conversation)
+    except ServiceError:
+        await _give_back(services, plan.conversation)
         raise
     return turn
+
+
+def cancels(settings: Settings, asked: OnDisconnect | None) -> bool:
+    """Tell whether a turn ends when nobody reads it any more."""
+    return (asked or OnDisconnect(settings.on_disconnect)) is OnDisconnect.CANCEL
+
+
+async def _enter(services: Services, request: TurnRequest, ids: TurnIds) -> None:
+    """Have the conversation for this turn; one that is in the way is stopped, when asked for."""
+    try:
+        await services.admission.enter(ids)
+    except ConversationBusy as busy:
+        if request.if_busy is not IfBusy.INTERRUPT:
+            raise
+        await interrupt_turn(services, busy.request_id, Interrupter.USER)
+        await services.admission.enter(ids)
 
 
 async def _give_back(services: Services, conversation: Conversation) -> None:
@@ -54,22 +122,14 @@ async def _give_back(services: Services, conversation: Conversation) -> None:
     await kept.save(conversation.conversation_id, None, None, conversation.thread, known=turns)
 
 
-async def _find_or_begin(services: Services, conversation_id: str | None) -> Conversation:
-    if conversation_id is None:
-        return Conversation(str(uuid.uuid4()))
-    return await services.conversations.find(conversation_id)
-
-
-async def _plan(services: Services, request: TurnRequest) -> Plan:
+async def _plan(services: Services, request: TurnRequest, ids: TurnIds) -> Plan:
     """Choose from what the upstream offers; what is missing may have come since it was asked."""
+    conversation = Conversation(ids.conversation_id)
+    if request.conversation_id is not None:
+        conversation = await services.conversations.find(ids.conversation_id)
+    upstream, settings = services.upstream, services.settings
     try:
-        return await _select(services, request, await services.upstream.catalogue())
+        return select(settings, await upstream.catalogue(), conversation, request)
     except (ModelUnknown, ShieldUnknown, VectorStoreUnknown):
-        renewed = await services.upstream.catalogue(renew=True)
-        return await _select(services, request, renewed)
-
-
-async def _select(services: Services, request: TurnRequest, catalogue: Catalogue | None) -> Plan:
-    """The conversation is found last, so that of two questions at once one takes the thread."""
-    conversation = await _find_or_begin(services, request.conversation_id)
-    return select(services.settings, catalogue, conversation, request)
+        renewed = await upstream.catalogue(renew=True)
+        return select(settings, renewed, conversation, request)

@@ -1,11 +1,10 @@
 """One running turn: what drives it, and how it is stopped."""
 
-from collections import deque
 from dataclasses import dataclass, field
 
 import anyio
 
-from service.domain import Plan, Thread, TurnIds
+from service.domain import Estate, Plan, Thread, TurnIds
 from service.errors import TurnRefused
 from service.ports import Tape, UpstreamTurn
 from statemachine import Emission, Ending, Failure, Interrupted, Interrupter, TurnStream
@@ -23,8 +22,10 @@ class RunningTurn:
     `accepted` tells that the upstream took the turn, `untaken` that it certainly has not even
     begun to. `settled` is set when the first upstream chunk was applied or the turn has ended, so
     that a route can tell whether there is anything to stream. `reading` ends the wait for the
-    upstream. `pending` holds emissions on their way into the log, so that an interrupt loses none.
-    `started_at` and `asked_at` (the upstream, that is) are times of the event loop, in seconds.
+    upstream. `idempotency` is the claim by which the turn was started, `lost` tells that another
+    process has taken the turn over. `cancels` tells that the turn ends when nobody reads it, and
+    `attended_at` when somebody last did elsewhere. All times are of the event loop, in seconds;
+    that of `asked_at` is when the upstream was asked.
     """
 
     ids: TurnIds
@@ -39,9 +40,13 @@ class RunningTurn:
     tape: Tape | None = None
     ending: Ending = Ending.END
     asked_at: float | None = None
+    received_bytes: int = 0
     accepted: bool = False
     untaken: bool = False
-    pending: deque[Emission] = field(default_factory=deque)
+    idempotency: tuple[str, str] | None = None
+    cancels: bool = False
+    attended_at: float = 0.0
+    lost: bool = False
     terminal: Emission | None = None
     stopped_by: Interrupter | None = None
     reading: anyio.CancelScope = field(default_factory=anyio.CancelScope)
@@ -53,6 +58,20 @@ class RunningTurn:
         if self.terminal is None and self.stopped_by is None:
             self.stopped_by = by
             self.reading.cancel()
+
+    def attend(self) -> None:
+        """Note that somebody reads the turn in another process."""
+        self.attended_at = anyio.current_time()
+
+    def lose(self) -> None:
+        """Give the turn up: another process ends it, and this one may say no more."""
+        self.lost = True
+        self.reading.cancel()
+
+    @property
+    def estate(self) -> Estate:
+        """What another process must know to store the turn."""
+        return Estate(self.key, self.plan.query, self.said, self.cancels)
 
     @property
     def interrupted(self) -> bool:

@@ -16,7 +16,7 @@ from functools import partial
 
 from service.domain import Answers, ClientTool, PausedTurn, Plan, Thread, ToolAnswer
 from service.ports import Moderator
-from service.upstream.body import LiveBody, check_taken, error_message
+from service.upstream.body import LiveBody, begin, check_taken, error_message
 from service.upstream.connection import Connection
 from service.upstream.quoted_secrets import secrets_of
 from service.upstream.sessions import DIALECT, Sessions, fingerprint
@@ -116,7 +116,7 @@ class AgentTurn:
         headers = provider_data(self.plan)
         body, secrets = turn_body(self.plan, groups), secrets_of(self.plan)
         async with self.connection.stream(path, body, headers, secrets=secrets) as rest:
-            yield LiveBody(TurnStarted(), await anext(rest, None), rest)
+            yield await begin(TurnStarted(), rest)
 
     async def _groups(self) -> Groups:
         searched = {"vector_db_ids": list(self.plan.vector_stores)}
@@ -151,9 +151,9 @@ class AgentResume:
         body = {"stream": True, "tool_responses": tool_responses(paused, self.answers)}
         headers, secrets = provider_data(paused.plan), secrets_of(paused.plan)
         async with self.connection.stream(path, body, headers, secrets=secrets) as rest:
-            first = await anext(rest, None)
-            check_taken(first)
-            yield LiveBody(TurnResumed(paused.turn_id, paused.calls), first, rest)
+            live = await begin(TurnResumed(paused.turn_id, paused.calls), rest)
+            check_taken(live.first)
+            yield live
 
     def thread(self, summary: Summary) -> Thread | None:
         """See `UpstreamTurn.thread`."""

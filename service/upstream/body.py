@@ -1,6 +1,6 @@
 """A live body: its first payload was looked at before anything was promised."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -14,19 +14,32 @@ _ERROR_BYTES = 4_096
 
 @dataclass(frozen=True, slots=True)
 class LiveBody:
-    """What a server sends; see `UpstreamBody`."""
+    """What a server sends; see `UpstreamBody`. `begun` is what came first, empty for nothing."""
 
     opening: TurnStarted | TurnResumed
-    first: bytes | None
-    rest: AsyncGenerator[bytes]
+    begun: Sequence[bytes]
+    rest: AsyncGenerator[Sequence[bytes]]
 
-    async def payloads(self) -> AsyncGenerator[bytes]:
+    @property
+    def first(self) -> bytes | None:
+        """The payload that was looked at, if there is one."""
+        return self.begun[0] if self.begun else None
+
+    async def payloads(self) -> AsyncGenerator[Sequence[bytes]]:
         """See `UpstreamBody.payloads`."""
-        if self.first is None:
+        if not self.begun:
             return
-        yield self.first
-        async for payload in self.rest:
-            yield payload
+        yield self.begun
+        async for batch in self.rest:
+            yield batch
+
+
+async def begin(
+    opening: TurnStarted | TurnResumed, batches: AsyncGenerator[Sequence[bytes]]
+) -> LiveBody:
+    """Wait for what comes first, and return the body."""
+    # No tuple: CPython makes arguments of one that `anext` has as its default.
+    return LiveBody(opening, await anext(batches, []), batches)
 
 
 def error_message(payload: bytes | None) -> str:

@@ -14,7 +14,8 @@ import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import httpx
@@ -33,11 +34,6 @@ if TYPE_CHECKING:
 type Body = Mapping[str, object]
 type Headers = Mapping[str, str]
 
-_KEEPALIVE_S = 3.0
-"""Servers close idle connections after 5 s (uvicorn's default): a request on one that closes at
-that moment would fail, so ours are closed first."""
-
-_IDLE_CONNECTIONS = 100
 _DRAIN_WAIT_S = 0.02
 """How long the end of a body is waited for when everything was said; else it is cut."""
 
@@ -95,9 +91,10 @@ class Connection:
         headers: Headers | None = None,
         *,
         secrets: Sequence[str] = (),
-    ) -> AsyncIterator[AsyncGenerator[bytes]]:
+    ) -> AsyncIterator[AsyncGenerator[Sequence[bytes]]]:
         """Send JSON once and yield the `data:` payloads of the event stream that answers.
 
+        They come as they arrive, those that arrive together at once.
         Leaving the context closes the connection: that is how a server learns to stop.
         Where the server quotes one of the secrets, it is taken out.
 
@@ -115,9 +112,9 @@ class Connection:
                 )
             response = answer.http_response
             _check_content_type(response)
-            async with aclosing(_payloads(response, secrets)) as payloads:
-                yield payloads
-                await _drain(payloads)
+            async with aclosing(_batches(response, secrets)) as batches:
+                yield batches
+                await _drain(batches)
         finally:
             if response is not None:
                 with anyio.move_on_after(_CLOSE_WAIT_S, shield=True):
@@ -155,20 +152,16 @@ class Connection:
     def _make(self) -> "AsyncLlamaStackClient":
         from llama_stack_client import AsyncLlamaStackClient
 
+        from service.upstream.transport import Transport
+
         settings = self.settings
         key = settings.api_key.get_secret_value() if settings.api_key else None
-        limits = httpx.Limits(
-            max_connections=settings.connections_limit,
-            max_keepalive_connections=_IDLE_CONNECTIONS,
-            keepalive_expiry=_KEEPALIVE_S,
-        )
         client = AsyncLlamaStackClient(
             base_url=str(settings.url),
             api_key=key,
             http_client=httpx.AsyncClient(
-                limits=limits,
-                verify=self._tls,
-                trust_env=False,
+                transport=Transport(self._tls, settings.connections_limit),
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
                 event_hooks={"response": [bound]},
             ),
         )
@@ -221,23 +214,36 @@ def _check_content_type(response: httpx.Response) -> None:
         raise fault("upstream_not_a_stream", f"content type {content_type[:100]!r}")
 
 
-async def _drain(payloads: AsyncGenerator[bytes]) -> None:
+async def _drain(batches: AsyncGenerator[Sequence[bytes]]) -> None:
     """Read a body that is at its end to the end: its connection can then be used again."""
     with anyio.move_on_after(_DRAIN_WAIT_S), suppress(UpstreamReset, UpstreamError):
-        async for _ in payloads:
+        async for _ in batches:
             pass
 
 
-async def _payloads(response: httpx.Response, secrets: Sequence[str]) -> AsyncGenerator[bytes]:
-    """Yield payloads; a body that ends inside a frame was cut."""
+def _unpacked(response: httpx.Response) -> AsyncIterator[bytes]:
+    """Return what arrives, without the stages of the client that only a packed body needs."""
+    packed = "content-encoding" in response.headers
+    return (
+        response.aiter_bytes() if packed else aiter(cast("httpx.AsyncByteStream", response.stream))
+    )
+
+
+async def _batches(
+    response: httpx.Response, secrets: Sequence[str]
+) -> AsyncGenerator[Sequence[bytes]]:
+    """Yield the payloads of each read that completes any; a body that ends inside one was cut.
+
+    A frame that is too large began in an earlier read: all that came before it has been yielded.
+    """
     reader = FrameReader()
     with reading():
-        async for data in response.aiter_bytes():
+        async for data in _unpacked(response):
             try:
-                payloads = reader.feed(data)
+                batch = reader.feed(data)
             except FrameTooLarge as refused:
                 raise fault(refused.code, str(refused)) from refused
-            for payload in payloads:
-                yield without_secrets(payload, secrets) if secrets else payload
+            if batch:
+                yield [without_secrets(each, secrets) for each in batch] if secrets else batch
     if reader.partial:
         raise UpstreamReset

@@ -103,12 +103,12 @@ class ReplayedBody:
         self._recording = recording
         self._speed = speed
 
-    async def payloads(self) -> AsyncGenerator[bytes | ShieldChecked]:
-        """See `UpstreamBody.payloads`."""
+    async def payloads(self) -> AsyncGenerator[Sequence[bytes | ShieldChecked]]:
+        """See `UpstreamBody.payloads`; a recording knows its frames one by one."""
         begun = asyncio.get_running_loop().time()
         for frame in self._recording.frames:
             await self._until(begun, frame.at_ms)
-            yield frame.checked if isinstance(frame, Verdict) else frame.payload
+            yield (frame.checked if isinstance(frame, Verdict) else frame.payload,)
         await self._until(begun, self._recording.ended_ms)
         ending = self._recording.ending
         if isinstance(ending, TurnFailed):

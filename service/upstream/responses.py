@@ -27,7 +27,7 @@ from service.domain import (
     Thread,
 )
 from service.ports import Moderator
-from service.upstream.body import LiveBody, check_taken, error_message
+from service.upstream.body import LiveBody, begin, check_taken, error_message
 from service.upstream.connection import Connection
 from service.upstream.faults import fault
 from service.upstream.quoted_secrets import secrets_of
@@ -111,9 +111,9 @@ class ResponseTurn:
     async def _send(self, body: Fields) -> AsyncIterator[LiveBody]:
         sent = {**response_body(self.plan, self.style), **body}
         async with self.connection.stream(PATH, sent, secrets=secrets_of(self.plan)) as rest:
-            first = await anext(rest, None)
-            self._response_id = response_id(first)
-            yield LiveBody(TurnStarted(), first, rest)
+            live = await begin(TurnStarted(), rest)
+            self._response_id = response_id(live.first)
+            yield live
 
 
 @dataclass(slots=True, eq=False)
@@ -146,10 +146,10 @@ class ResponseResume:
             body["max_tool_calls"] = calls
         secrets = secrets_of(self.paused.plan)
         async with self.connection.stream(PATH, body, secrets=secrets) as rest:
-            first = await anext(rest, None)
-            check_taken(first)
-            self._response_id = response_id(first)
-            yield LiveBody(resumed_by(self.paused, self.answers), first, rest)
+            live = await begin(resumed_by(self.paused, self.answers), rest)
+            check_taken(live.first)
+            self._response_id = response_id(live.first)
+            yield live
 
     def thread(self, summary: Summary) -> Thread | None:
         """See `UpstreamTurn.thread`."""

@@ -10,6 +10,19 @@ export function isStream(answer) {
   return (answer.headers.get("Content-Type") ?? "").startsWith("text/event-stream");
 }
 
+// Answers that another try may cure.
+const PASSING_STATUS = new Set([429, 500, 502, 503, 504]);
+
+// Errors of the service that come before a turn; all others it has made its own.
+const NOT_STARTED = new Set(["stopping", "too_many_streams", "too_many_turns", "log_unavailable"]);
+
+/** Whether a request may be sent again after an error; a resume always may, it starts nothing. */
+export function isPassing(status, code, resuming) {
+  if (!PASSING_STATUS.has(status)) return false;
+  // Without a code of the service it was a proxy that answered.
+  return resuming || NOT_STARTED.has(code) || code === `http_${status}`;
+}
+
 /** The error of an answer that is not a stream (protocol, section 5), whatever sent it. */
 export async function readProblem(answer) {
   const text = (await settled(answer.text())) ?? "";
@@ -20,6 +33,8 @@ export async function readProblem(answer) {
     response: detail?.response ?? `The service answered ${answer.status}.`,
     cause: detail?.cause ?? (body === null ? text.slice(0, 300) : JSON.stringify(detail ?? body)),
     retry_after_s: retryAfterS(answer),
+    // Of the turn that keeps a conversation busy.
+    request_id: body?.request_id ?? null,
   };
 }
 

@@ -28,11 +28,22 @@ function waitFor(seconds) {
 /** The error of a question to a conversation that the service does not keep, and the way on. */
 export function unknownConversationCard(problem, askAnew) {
   const card = errorCard({ ...problem, response: "The service no longer knows this conversation." });
-  const button = element("button", { type: "button", class: "ask-anew" }, "Ask in a new conversation");
-  button.addEventListener("click", askAnew);
   const hint = "Nothing that was said above is known there.";
-  card.append(element("div", { class: "actions" }, button, element("span", { class: "hint" }, hint)));
+  card.append(wayOn("Ask in a new conversation", hint, askAnew));
   return card;
+}
+
+/** The error of a question to a conversation in which another one is answered, and the way on. */
+export function busyConversationCard(problem, askInstead) {
+  const card = errorCard({ ...problem, response: "Another question is being answered here." });
+  card.append(wayOn("Stop it and ask", "What was answered so far is kept.", askInstead));
+  return card;
+}
+
+function wayOn(label, hint, go) {
+  const button = element("button", { type: "button", class: "way-on" }, label);
+  button.addEventListener("click", go);
+  return element("div", { class: "actions" }, button, element("span", { class: "hint" }, hint));
 }
 
 const STOPPED_BY = {

@@ -1,10 +1,9 @@
 /** The page: one conversation, one turn at a time, and everything that a turn tells about itself. */
 
-import { answer, ask } from "./client.js";
+import { answer, ask, proofLine } from "./client.js";
 import { Composer } from "./composer.js";
 import { element } from "./elements.js";
 import { FrameDrawer } from "./frames.js";
-import { proofLine } from "./ledger.js";
 import { Machine } from "./machine.js";
 import { Painter } from "./painter.js";
 import { Sessions } from "./sessions.js";
@@ -38,16 +37,17 @@ let ending = null;
 byId("new-conversation").addEventListener("click", newConversation);
 byId("retry").addEventListener("click", retry);
 byId("to-calls").addEventListener("click", () => view?.openCalls?.focus());
-addEventListener("online", () => turn?.requestId && turn.retry());
+addEventListener("online", () => turn?.retry());
 sessions.load("/v1/info");
 
-function start(query) {
+function start(query, further = {}) {
   if (turn !== null) {
     say(STATUS.busy);
     return;
   }
   openTurn(query);
-  read(ask(conversationId === null ? { query } : { query, conversation_id: conversationId }), query);
+  const where = conversationId === null ? {} : { conversation_id: conversationId };
+  read(ask({ query, ...where, ...further }), query);
 }
 
 /** Lets a turn go on that waits for answers; its next stream is drawn where it has stopped. */
@@ -120,10 +120,12 @@ const REACTIONS = {
     painter.soon(showCount);
   },
   gap: ({ from, to }) => view.lose(from, to),
+  withdrawn: ({ from, to }) => view.withdraw(from, to),
   unreadable: ({ id }) => view.remark(`Event ${id ?? "without a number"} is not readable.`, "bad"),
+  unavailable: ({ response }) => view.remark(STATUS.unavailable(response), "bad"),
   lost: (notice) => {
     composer.waiting();
-    frames.note(notice.deliberate ? `connection cut after event ${notice.after}` : "connection lost");
+    frames.note(`connection ended after event ${notice.after}: ${notice.reason ?? "lost"}`);
     view.remark(STATUS.lost(notice));
     say(STATUS.lost(notice));
   },
@@ -164,13 +166,26 @@ function goOn() {
 
 function refuse(problem, query) {
   if (problem.code === "conversation_unknown") {
-    view.refuseConversation(problem, () => askAnew(query));
+    view.refuseConversation(problem, onceMore(query, askAnew));
     ending = { name: "error", status: STATUS.unknown };
-    return;
+  } else if (problem.code === "conversation_busy" && pausedId === null) {
+    view.refuseBusy(problem, onceMore(query, askInstead));
+    ending = { name: "error", status: STATUS.otherRuns };
+  } else {
+    view.refuse(problem);
+    if (pausedId === null) ending = { name: "error", status: STATUS.failed(problem.code) };
+    else ending = { name: view.openCalls ? "awaiting_input" : "error", status: STATUS.untaken(problem.code) };
   }
-  view.refuse(problem);
-  if (pausedId === null) ending = { name: "error", status: STATUS.failed(problem.code) };
-  else ending = { name: view.openCalls ? "awaiting_input" : "error", status: STATUS.untaken(problem.code) };
+}
+
+/** Asks the question of the last turn again, unless the conversation has gone on since. */
+function onceMore(query, go) {
+  const refused = view;
+  return () => {
+    if (view !== refused || turn !== null) return;
+    byId("conversation").focus({ preventScroll: true });
+    go(query);
+  };
 }
 
 /** Begins another conversation below the old one, whose last question the service did not take. */
@@ -178,8 +193,14 @@ function askAnew(query) {
   view.element.replaceWith(element("p", { class: "divider" }, "A new conversation begins here"));
   view = null;
   conversationId = null;
-  byId("conversation").focus({ preventScroll: true });
   start(query);
+}
+
+/** Stops the turn that keeps the conversation busy, and asks the question again. */
+function askInstead(query) {
+  view.element.remove();
+  view = null;
+  start(query, { if_busy: "interrupt" });
 }
 
 function close({ name, status }) {

@@ -21,10 +21,14 @@ export class Patience {
     this.#retryMs = Math.min(asked, this.#maxDelayMs);
   }
 
-  /** Half of it is random, so that readers do not come back all at once. */
-  backoffMs() {
-    const full = Math.min(this.#retryMs * 2 ** (this.attempts - 1), this.#maxDelayMs);
-    return Math.round(full * (0.5 + Math.random() / 2));
+  /**
+   * The wait before the next try: never shorter than what the service asks for.
+   *
+   * Up to half of that is added at random, so that readers do not come back all at once.
+   */
+  delayMs(atLeastMs = 0) {
+    const doubled = Math.min(this.#retryMs * 2 ** (this.attempts - 1), this.#maxDelayMs);
+    return Math.round(Math.max(doubled, atLeastMs) * (1 + Math.random() / 2));
   }
 
   /** Waits so long, without end for null, or until somebody wakes it. */

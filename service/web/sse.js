@@ -3,8 +3,8 @@
  *
  * Deliberate differences from the standard:
  * 1. Fields that it does not know are kept: the service sends `state:` lines on request.
- * 2. A block without `data` is returned as well (`data` is null). It may carry `retry:`, and the
- *    frame drawer shows what was on the wire, not what a browser would have dispatched.
+ * 2. A block without `data` is returned as well (`data` is null): the frame drawer shows what was
+ *    on the wire, not what a browser would have dispatched.
  */
 
 const LINE_END = /\r\n|\n|\r/g;
@@ -15,12 +15,21 @@ const LINE_END = /\r\n|\n|\r/g;
  * @property {?string} data the `data` lines joined by LF; null without any
  * @property {?string} id its own `id`; null without one
  * @property {string} event its `event`, "message" without one
- * @property {?number} retry its `retry` in milliseconds; null without a valid one
  * @property {Map<string, string>} fields every other field; repeated ones joined by LF
  */
 
-/** Cuts one response body into frames, wherever the network split its bytes. */
+/**
+ * Cuts one response body into frames, wherever the network split its bytes.
+ *
+ * What a reader is told without a frame counts from its line on: a body may end in such lines.
+ */
 export class FrameParser {
+  /** The newest valid `retry:` in milliseconds, null before one. */
+  retryMs = null;
+  /** The words of the newest comment since the last event, null without any. */
+  comment = null;
+  /** How many comments without words came: the service does so only to show that it lives. */
+  heartbeats = 0;
   // A TextDecoder drops one leading byte order mark and keeps a split UTF-8 sequence back.
   #decoder = new TextDecoder();
   #line = "";
@@ -37,15 +46,31 @@ export class FrameParser {
   feed(bytes) {
     const frames = [];
     for (const line of this.#lines(this.#decoder.decode(bytes, { stream: true }))) {
-      if (line !== "") readLine(this.#block, line);
+      if (line !== "") this.#read(line);
       else if (this.#block.lines.length > 0) frames.push(this.#close());
     }
     return frames;
   }
 
+  #read(line) {
+    this.#block.lines.push(line);
+    const colon = line.indexOf(":");
+    const name = colon < 0 ? line : line.slice(0, colon);
+    const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
+    if (colon === 0) this.#hear(value);
+    else if (name !== "retry") (FIELDS[name] ?? keepField(name))(this.#block, value);
+    else if (/^[0-9]+$/.test(value)) this.retryMs = Number(value);
+  }
+
+  #hear(comment) {
+    if (comment === "") this.heartbeats += 1;
+    else this.comment = comment;
+  }
+
   #close() {
     const { lines, ...fields } = this.#block;
     this.#block = emptyBlock();
+    if (fields.data !== null) this.comment = null;
     return { raw: lines.join("\n"), ...fields };
   }
 
@@ -67,16 +92,7 @@ export class FrameParser {
 }
 
 function emptyBlock() {
-  return { lines: [], data: null, id: null, event: "message", retry: null, fields: new Map() };
-}
-
-function readLine(block, line) {
-  block.lines.push(line);
-  const colon = line.indexOf(":");
-  if (colon === 0) return;
-  const name = colon < 0 ? line : line.slice(0, colon);
-  const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
-  (FIELDS[name] ?? keepField(name))(block, value);
+  return { lines: [], data: null, id: null, event: "message", fields: new Map() };
 }
 
 const FIELDS = {
@@ -89,9 +105,6 @@ const FIELDS = {
   },
   id: (block, value) => {
     if (!value.includes("\0")) block.id = value;
-  },
-  retry: (block, value) => {
-    if (/^[0-9]+$/.test(value)) block.retry = Number(value);
   },
 };
 

@@ -1,5 +1,15 @@
 /** The words of the status line. */
 
+/** Why a connection has ended; any other reason is the code of an error. */
+const REASONS = {
+  __proto__: null,
+  null: "Connection lost",
+  cut: "Connection cut",
+  draining: "The service sends its readers to another process",
+  rotated: "The service wants a new connection",
+  busy: "The service has too many readers",
+};
+
 export const STATUS = {
   ready: "Ready.",
   connecting: "Connecting.",
@@ -7,21 +17,23 @@ export const STATUS = {
   stopping: "Stopping.",
   sending: "Sending the answers.",
   waits: "The turn waits for your answer.",
+  otherRuns: "Another question is being answered in this conversation.",
   unknown: "The service no longer knows this conversation.",
   busy: "An answer is still running. Stop it or wait for its end.",
   tool: (name) => `Running ${name ?? "a tool"}.`,
   resumed: (after) => `Resumed after event ${after}.`,
   gaveUp: (after) =>
-    after > 0 ? `No connection. Stopped trying after event ${after}.` : "The service did not answer.",
+    after > 0 ? `No connection. Stopped trying after event ${after}.` : "The service does not answer.",
   failed: (code) => `Failed: ${code}.`,
   untaken: (code) => `The answers were not taken: ${code}.`,
   whole: ({ events }) => `Nothing was lost or doubled: all ${events} events, numbered without a gap.`,
   stopFailed: (message) => `The turn could not be stopped. ${message}`.trim(),
-  lost: ({ after, delayMs, attempt, maxTries, deliberate }) => {
-    const what = deliberate ? "cut" : "lost";
-    const where = after > 0 ? ` at event ${after}; resuming` : "; trying again";
-    const tries = deliberate ? "" : `, try ${attempt} of ${maxTries}`;
-    return `Connection ${what}${where} in ${(delayMs / 1000).toFixed(1)} s${tries} …`;
+  unavailable: (response) => response || "The turn cannot be reached for now.",
+  lost: ({ reason, after, delayMs, attempt, maxTries }) => {
+    const what = REASONS[reason] ?? `The service cannot answer yet (${reason})`;
+    const where = after > 0 ? ` at event ${after}; resuming` : "; asking again";
+    const tries = attempt > 1 ? `, try ${attempt} of ${maxTries}` : "";
+    return `${what}${where} in ${(delayMs / 1000).toFixed(1)} s${tries} …`;
   },
 };
 

@@ -1,6 +1,7 @@
 /** One turn in the conversation: the question, what happened, the answer, how it ended. */
 
 import {
+  busyConversationCard,
   documentList,
   endFacts,
   errorCard,
@@ -77,6 +78,12 @@ export class TurnView {
     this.remark(`Events ${from} to ${to} were lost: the service no longer has them.`, "bad");
   }
 
+  /** Says which events were shown that the service has lost, the first and the last of them. */
+  withdraw(from, to) {
+    this.#lossy = true;
+    this.remark(`Events ${from} to ${to} were lost with the process that ran the turn.`, "bad");
+  }
+
   /** Shows an error that came instead of a stream. */
   refuse(problem) {
     if (this.openCalls === null) this.#end(errorCard(problem));
@@ -87,6 +94,11 @@ export class TurnView {
   /** Shows that the conversation is not kept; `askAnew` begins another with the same question. */
   refuseConversation(problem, askAnew) {
     this.#end(unknownConversationCard(problem, askAnew));
+  }
+
+  /** Shows that another question is being answered; `askInstead` stops it and asks this one. */
+  refuseBusy(problem, askInstead) {
+    this.#end(busyConversationCard(problem, askInstead));
   }
 
   /** The open calls were answered, and the turn goes on below them. */

@@ -25,5 +25,9 @@ class Encoder(Protocol):
         """Return the notice that emissions from `first` up to before `to` cannot be served."""
         ...
 
+    def unavailable(self, code: str, response: str, retry_ms: int) -> bytes:
+        """Return the notice that the stream cannot be followed for now; the body ends with it."""
+        ...
+
 
 ENCODERS: dict[str, Callable[[], Encoder]] = {"native": NativeEncoder, "text": TextEncoder}

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from statemachine.downstream.sse import CONTENT_TYPE, frame
+from statemachine.downstream.sse import CONTENT_TYPE, frame, retry
 from statemachine.emissions import (
     AwaitingInput,
     Emission,
@@ -57,6 +57,12 @@ class NativeEncoder:
         """Return the frame that says that the emissions from `first` up to before `to` are lost."""
         payload = to_json({"event": "gap", "data": {"from": first, "to": to}})
         return frame(payload, None, "gap" if self._names else None)
+
+    def unavailable(self, code: str, response: str, retry_ms: int) -> bytes:
+        """Return the frame that says so, with the time to come back in the same block."""
+        data = {"code": code, "response": response, "retry_ms": retry_ms}
+        payload = to_json({"event": "unavailable", "data": data})
+        return retry(retry_ms) + frame(payload, None, "unavailable" if self._names else None)
 
 
 def payload(number: int, output: Output, seal: Seal | None = None) -> bytes:

@@ -30,3 +30,11 @@ def frame(
 def retry(delay_ms: int) -> bytes:
     """Return the `retry:` line that goes in front of a frame, in the same block."""
     return b"retry: %d\n" % delay_ms
+
+
+def farewell(reason: str, delay_ms: int) -> bytes:
+    """Return what ends a body before its stream has ended; a client that reconnects goes on.
+
+    Without a blank line it reaches no handler, and the delay counts all the same.
+    """
+    return b": %b\n%b" % (reason.encode(), retry(delay_ms))

@@ -31,6 +31,10 @@ class TextEncoder:
         """Return the line that says that something is missing."""
         return f"\n[gap: {first} to {to}]\n".encode()
 
+    def unavailable(self, code: str, response: str, retry_ms: int) -> bytes:  # noqa: ARG002
+        """Return the line that says so."""
+        return f"\n\n[error: {code}] {response}".encode()
+
     def _text(self, emission: Emission) -> str:
         output = emission.output
         match output:

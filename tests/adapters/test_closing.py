@@ -10,6 +10,7 @@ from service.errors import UpstreamError
 from service.settings.groups import UpstreamSettings
 from service.upstream.connection import Connection
 from tests.support.peers import STREAM_HEAD, EventServer, answering, served_by
+from tests.support.plans import every
 
 FRAME = b'data: {"n": 1}\n\n'
 
@@ -17,20 +18,16 @@ FRAME = b'data: {"n": 1}\n\n'
 async def opened(url, read, **settings):
     """Open one stream and let the test read it."""
     connection = Connection(UpstreamSettings.model_validate({"url": url} | settings))
-    async with connection.running(), connection.stream("/v1/responses", {}) as payloads:
-        await read(payloads)
+    async with connection.running(), connection.stream("/v1/responses", {}) as batches:
+        await read(batches)
 
 
-async def everything(payloads):
-    return [payload async for payload in payloads]
+async def one(batches):
+    assert (await anext(batches))[0] == b'{"n": 1}'
 
 
-async def one(payloads):
-    assert await anext(payloads) == b'{"n": 1}'
-
-
-async def forever(payloads):
-    await one(payloads)
+async def forever(batches):
+    await one(batches)
     await anyio.sleep_forever()
 
 
@@ -39,8 +36,8 @@ async def leave(url):
     connection = Connection(UpstreamSettings(url=url))
     async with connection.running():
         before = asyncio.all_tasks()
-        async with connection.stream("/v1/responses", {}) as payloads:
-            await one(payloads)
+        async with connection.stream("/v1/responses", {}) as batches:
+            await one(batches)
             began = time.monotonic()
         took = time.monotonic() - began
         begun = asyncio.all_tasks() - before
@@ -70,7 +67,7 @@ async def test_who_is_cancelled_closes_the_connection(server):
 
 
 async def test_a_failure_of_the_reader_closes_the_connection():
-    async def fail(payloads):
+    async def fail(batches):
         raise ZeroDivisionError
 
     server = EventServer(FRAME)
@@ -123,8 +120,8 @@ async def test_a_body_that_was_read_to_its_end_leaves_its_connection_for_the_nex
         connection = Connection(UpstreamSettings(url=url))
         async with connection.running():
             for _ in range(3):
-                async with connection.stream("/v1/responses", {}) as payloads:
-                    await one(payloads)
+                async with connection.stream("/v1/responses", {}) as batches:
+                    await one(batches)
 
     assert server.connections == 1
 
@@ -135,7 +132,7 @@ async def test_a_connection_that_is_lost_before_the_headers_was_reset():
 
     async with served_by(hang_up) as url:
         with pytest.raises(UpstreamError) as failed:
-            await opened(url, everything)
+            await opened(url, every)
 
     assert (failed.value.code, failed.value.status_code) == ("upstream_reset", 502)
 
@@ -144,7 +141,7 @@ async def test_nobody_listens():
     async with served_by(EventServer()) as url:
         pass
     with pytest.raises(UpstreamError) as failed:
-        await opened(url, everything)
+        await opened(url, every)
 
     assert (failed.value.code, failed.value.status_code) == ("upstream_unreachable", 503)
 

@@ -3,12 +3,14 @@
 import ssl
 import subprocess
 
+import anyio
 import pytest
 
-from service.errors import UpstreamError
+from service.errors import LogUnavailable, UpstreamError
 from service.settings.groups import UpstreamSettings
+from service.storage.redis.connection import open_redis
 from service.upstream.connection import Connection
-from tests.support.peers import answering, served_by
+from tests.support.peers import STREAM_HEAD, Peer, answering, served_by
 
 
 def openssl(directory, *arguments):
@@ -83,7 +85,55 @@ async def test_a_server_may_want_to_know_who_we_are(authority):
     assert await asked(authority, wants_certificate=True, **known) == {"version": "0.7.3"}
 
 
+async def test_a_server_that_is_left_need_not_agree(authority):
+    left = anyio.Event()
+
+    async def stay(peer):
+        await peer.request()
+        await peer.send(STREAM_HEAD)
+        await peer.part(b"data: {}\n\n")
+        await Peer(peer.wire.transport_stream).until_left()
+        left.set()
+
+    async with served_by(stay, server_side(authority)) as url:
+        connection = Connection(UpstreamSettings(url=url, ca_file=authority / "ca.pem"))
+        async with connection.running():
+            async with connection.stream("/v1/responses", {}) as batches:
+                await anext(batches)
+            with anyio.fail_after(1):
+                await left.wait()
+
+
 async def test_a_server_may_refuse_who_says_nothing(authority):
     code = await refused(authority, wants_certificate=True, ca_file=authority / "ca.pem")
 
     assert code in ("upstream_reset", "upstream_unreachable")
+
+
+async def asked_redis(authority, options):
+    """Ask what speaks like a Redis, but is none."""
+
+    async def pong(peer):
+        data = b""
+        while b"PING" not in data:
+            data = await peer.wire.receive()
+            await peer.send(b"+OK\r\n" * data.count(b"SETINFO"))
+        await peer.send(b"+PONG\r\n")
+        await peer.until_left()
+
+    async with served_by(pong, server_side(authority)) as url:
+        address = f"rediss://{url.removeprefix('https://')}?{options}"
+        redis = open_redis(address, timeout_s=5, connections_limit=1)
+        try:
+            return await redis.ask("PING")
+        finally:
+            await redis.close()
+
+
+async def test_a_redis_that_an_authority_of_our_own_vouches_for_is_trusted(authority):
+    assert await asked_redis(authority, f"ssl_ca_certs={authority / 'ca.pem'}") == b"PONG"
+
+
+async def test_a_redis_that_nobody_vouches_for_is_not_trusted(authority):
+    with pytest.raises(LogUnavailable):
+        await asked_redis(authority, "")

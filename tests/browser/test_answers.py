@@ -254,7 +254,9 @@ def test_an_answer_that_comes_too_late_is_told_so(live_tab: Tab) -> None:
 
 
 @pytest.mark.parametrize("scripts", [(waiting(RESTART), returned("restarted web"))])
-@pytest.mark.parametrize(("status", "code"), [(422, "request_invalid"), (503, "stopping")])
+@pytest.mark.parametrize(
+    ("status", "code"), [(422, "request_invalid"), (503, "upstream_unavailable")]
+)
 def test_answers_that_were_not_taken_can_be_sent_again(
     live_tab: Tab, status: int, code: str
 ) -> None:
@@ -272,6 +274,22 @@ def test_answers_that_were_not_taken_can_be_sent_again(
 
     assert live_tab.text("#answer") == "It runs again."
     assert live_tab.page.locator(".error-card").count() == 0
+
+
+@pytest.mark.parametrize("scripts", [(waiting(RESTART), returned("restarted web"))])
+def test_answers_that_a_stopping_service_did_not_take_are_sent_again_by_themselves(
+    live_tab: Tab,
+) -> None:
+    live_tab.ask("Restart web, please.")
+    live_tab.wait_for("awaiting_input")
+    refuse(live_tab.page, 503, "stopping", **{"Retry-After": "1"})
+
+    live_tab.page.get_by_label("Result").fill("restarted web")
+    live_tab.page.click(SUBMIT)
+    live_tab.wait_for("end")
+
+    assert "The service cannot answer yet (stopping)" in live_tab.text(".remark")
+    assert live_tab.text("#answer") == "It runs again."
 
 
 @pytest.mark.parametrize("scripts", [(waiting(RESTART), returned("restarted web"))])

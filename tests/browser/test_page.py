@@ -228,28 +228,3 @@ def test_a_phone_shows_everything_without_scrolling_sideways(tab: Tab) -> None:
     assert tab.page.evaluate("() => document.documentElement.scrollWidth") <= 360
     assert tab.page.is_visible("#query")
     assert tab.page.is_visible("#send")
-
-
-def test_the_native_event_source_of_the_browser_reads_a_stream_to_its_end(tab: Tab) -> None:
-    tab.ask(POD)
-    tab.page.wait_for_selector("#answer:not(:empty)")
-    tab.wait_for("end")
-
-    events = tab.page.evaluate(
-        """async () => {
-            const asked = await fetch("/v1/streaming_query", {
-                method: "POST", body: JSON.stringify({query: "What is a pod in Kubernetes?"})});
-            const address = asked.headers.get("Content-Location");
-            await asked.body.cancel();
-            return await new Promise((resolve) => {
-                const source = new EventSource(address), ids = [];
-                source.onmessage = (message) => ids.push(Number(message.lastEventId));
-                source.onerror = () => {
-                    if (source.readyState === EventSource.CLOSED) resolve(ids);
-                };
-            });
-        }"""
-    )
-
-    assert events == list(range(1, len(events) + 1))
-    assert len(events) > 100

@@ -1,5 +1,21 @@
 """What all tests of the service share."""
 
 from tests.support.fixtures import anyio_backend, log, no_settings_of_the_developer
+from tests.support.redis_server import (
+    lasting_redis,
+    mortal_redis,
+    redis_of_the_session,
+    redis_server,
+    shared_redis,
+)
 
-__all__ = ["anyio_backend", "log", "no_settings_of_the_developer"]
+__all__ = [
+    "anyio_backend",
+    "lasting_redis",
+    "log",
+    "mortal_redis",
+    "no_settings_of_the_developer",
+    "redis_of_the_session",
+    "redis_server",
+    "shared_redis",
+]

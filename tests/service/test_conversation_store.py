@@ -1,28 +1,34 @@
 """What every store of conversations does."""
 
-from functools import partial
-
 import pytest
 
 from service.domain import Conversation, Model, PastTurn, Thread
 from service.errors import ConversationUnknown
+from service.storage.history import HistoryBounds
 from service.storage.memory_conversations import MemoryConversations
+from service.storage.redis.conversations import RedisConversations
 from tests.support.offers import LARGE, SMALL
 
 LIMIT_BYTES = 1_024
+BOUNDS = HistoryBounds(2, LIMIT_BYTES)
+TTL_S = 600.0
 T1, T2 = Thread("responses", ("one",)), Thread("agents", ("two", "session"), "print")
 A, B, C = (PastTurn(key, f"{key}?", f"{key}!") for key in "abc")
 
 
-@pytest.fixture(params=[MemoryConversations], ids=lambda each: each.__name__)
-def make(request):
-    """Return what makes a store with some bounds."""
-    return partial(request.param, 3, 2, LIMIT_BYTES)
+@pytest.fixture
+def in_memory():
+    return MemoryConversations(3, BOUNDS.turns, BOUNDS.size_bytes)
 
 
 @pytest.fixture
-def store(make):
-    return make()
+def shared(shared_redis):
+    return RedisConversations(shared_redis, "turnstile", BOUNDS, TTL_S)
+
+
+@pytest.fixture(params=["in_memory", "shared"])
+def store(request):
+    return request.getfixturevalue(request.param)
 
 
 async def save(store, turn, thread, known=(), *, conversation_id="1", model: Model | None = SMALL):
@@ -123,34 +129,6 @@ async def test_a_turn_that_goes_on_has_not_missed_itself(store):
     assert (await store.find("1")).thread == T1
 
 
-async def test_of_too_many_conversations_the_longest_unused_goes(store):
-    for each in "123":
-        await save(store, A, T1 if each == "2" else None, conversation_id=each)
-    await save(store, B, None, (A,), conversation_id="1")
-
-    assert await save(store, A, None, conversation_id="4") == [T1]
-    with pytest.raises(ConversationUnknown):
-        await store.find("2")
-    assert (await store.find("1")).turns == (A, B)
-
-
-async def test_to_take_a_thread_is_to_use_a_conversation(store):
-    for each in "123":
-        await save(store, A, None, conversation_id=each)
-    await store.take_thread("1")
-    await save(store, A, None, conversation_id="4")
-
-    assert (await store.find("1")).conversation_id == "1"
-
-
-async def test_the_threads_of_a_process_are_lost_with_it(store):
-    await save(store, A, T1)
-    await save(store, A, T2, conversation_id="2")
-    await save(store, A, None, conversation_id="3")
-
-    assert list(await store.close()) == [T1, T2]
-
-
 async def test_the_text_of_a_conversation_is_bounded(store):
     for key in "abc":
         await store.save("c", PastTurn(key, "?" * 300, "!" * 300), None, None, known=())
@@ -165,11 +143,53 @@ async def test_of_a_turn_that_is_too_long_alone_the_beginning_is_kept(store):
     assert kept.answer == "!" * 128
 
 
-async def test_a_conversation_in_which_nothing_was_said_is_the_first_to_go(make):
-    store = make()
-    for name in ("a", "b", "c"):
-        await store.save(name, A, None, None, known=())
-    await store.take_thread("failed")
-    await store.save("failed", None, None, None, known=())
+@pytest.mark.parametrize("text", ["\ud800", "\ud83d\ude00", "\udc00\ud800\0\u2028"])
+async def test_any_text_is_kept_as_it_was_said(store, text):
+    """Models and clients send halves of characters, which no encoding has."""
+    turn = PastTurn("a", text, text)
+    await save(store, turn, T1)
 
-    assert (await store.find("a")).turns == (A,)
+    assert (await store.find("1")).turns == (turn,)
+    assert await save(store, B, T1, (turn,)) == []
+
+
+async def test_of_too_many_conversations_the_longest_unused_goes(in_memory):
+    for each in "123":
+        await save(in_memory, A, T1 if each == "2" else None, conversation_id=each)
+    await save(in_memory, B, None, (A,), conversation_id="1")
+
+    assert await save(in_memory, A, None, conversation_id="4") == [T1]
+    with pytest.raises(ConversationUnknown):
+        await in_memory.find("2")
+    assert (await in_memory.find("1")).turns == (A, B)
+
+
+async def test_to_take_a_thread_is_to_use_a_conversation(in_memory):
+    for each in "123":
+        await save(in_memory, A, None, conversation_id=each)
+    await in_memory.take_thread("1")
+    await save(in_memory, A, None, conversation_id="4")
+
+    assert (await in_memory.find("1")).conversation_id == "1"
+
+
+async def test_the_threads_of_a_process_are_lost_with_it(in_memory):
+    await save(in_memory, A, T1)
+    await save(in_memory, A, T2, conversation_id="2")
+    await save(in_memory, A, None, conversation_id="3")
+
+    assert list(await in_memory.close()) == [T1, T2]
+
+
+async def test_a_conversation_in_which_nothing_was_said_is_the_first_to_go(in_memory):
+    for name in ("a", "b", "c"):
+        await in_memory.save(name, A, None, None, known=())
+    await in_memory.take_thread("failed")
+    await in_memory.save("failed", None, None, None, known=())
+
+    assert (await in_memory.find("a")).turns == (A,)
+
+
+def test_who_shares_conversations_says_so(in_memory):
+    assert not in_memory.shared
+    assert RedisConversations.shared

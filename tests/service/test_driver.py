@@ -1,14 +1,17 @@
 """The loop of a turn, where the application cannot lead it."""
 
+from collections.abc import Sequence
+
 import anyio
 import anyio.lowlevel
 import pytest
 
 from service.domain import Conversation, Plan, TurnIds
-from service.errors import Stopping
+from service.errors import ConversationUnknown, Stopping
 from service.settings import Settings
-from service.storage.memory_log import Bounds, MemoryLog
+from service.storage.memory_log import MemoryLog
 from service.storage.recordings import NoRecorder
+from service.storage.turn_buffer import Bounds
 from service.turns.drive import Driver
 from service.turns.live import LiveTurns
 from service.turns.settle import Settler
@@ -18,6 +21,7 @@ from statemachine import Emission, Interrupted, Interrupter, TurnStream
 from tests.support.upstreams import NEVER, Script, ScriptedUpstream, answer, opening_chunk
 
 IDS = TurnIds("request", "conversation")
+BOUNDS = Bounds(10, 1 << 20, 1 << 20, 60.0)
 
 
 async def running_turn(script):
@@ -26,13 +30,15 @@ async def running_turn(script):
     plan = Plan("Hi", Conversation("conversation"))
     prepared = services.upstream.prepare(plan)
     stream = TurnStream(prepared.decoder, conversation_id="conversation", request_id="request")
-    await services.log.open(IDS)
-    return services, RunningTurn(IDS, prepared, stream, anyio.current_time(), plan, key="request")
+    turn = RunningTurn(IDS, prepared, stream, anyio.current_time(), plan, key="request")
+    await services.log.open(IDS, turn.estate, turn)
+    return services, turn
 
 
 def driver_on(log, services):
     """Return a driver that works with another log."""
-    settler = Settler(services.conversations, services.paused, services.upstream, 600.0)
+    stores = (services.conversations, services.paused, services.upstream, services.admission)
+    settler = Settler(*stores, 600.0)
     return Driver(log, settler, NoRecorder(), Settings())
 
 
@@ -87,36 +93,53 @@ async def test_a_turn_is_settled_and_done_even_if_driving_it_fails():
     assert not live._turns
 
 
-class SlowLog(MemoryLog):
-    """A log that takes its time, as one behind a network does."""
-
-    def __init__(self) -> None:
-        super().__init__(Bounds(10, 1 << 20, 1 << 20, 60.0))
-        self.asked = anyio.Event()
-
-    async def append(self, request_id: str, emission: Emission) -> None:
-        self.asked.set()
-        await super().append(request_id, emission)
-        await anyio.lowlevel.checkpoint()
-
-
 @pytest.mark.parametrize("suspensions", range(12))
-async def test_an_interrupt_while_the_log_is_slow_loses_and_doubles_nothing(suspensions):
+async def test_an_interrupt_at_any_moment_loses_and_doubles_nothing(suspensions):
     services, turn = await running_turn(Script(answer("Hel", "lo")))
-    log = SlowLog()
-    await log.open(IDS)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(driver_on(log, services).drive, turn)
-        await log.asked.wait()
+        tasks.start_soon(services.live._drive, turn)
         for _ in range(suspensions):
             await anyio.lowlevel.checkpoint()
         turn.stop(Interrupter.USER)
 
-    page = await (await log.reader("request", 0)).read(0.001)
+    page = await (await services.log.reader("request", 0)).read(0.001)
     assert [each.number for each in page.emissions] == list(range(1, len(page.emissions) + 1))
     assert [each.terminal for each in page.emissions].count(True) == 1
     assert page.emissions[-1].terminal
     assert page.emissions[-1].seal.count == len(page.emissions)
+
+
+class LostLog(MemoryLog):
+    """A log that tells, at the end of a turn, that another process owns it."""
+
+    def __init__(self) -> None:
+        super().__init__(BOUNDS)
+
+    async def flush(self, request_id: str) -> bool:
+        return False
+
+
+async def test_a_turn_that_another_process_has_taken_over_is_neither_stored_nor_ended_here():
+    services, turn = await running_turn(Script(answer("Hel", "lo")))
+    log = LostLog()
+    await log.open(IDS, turn.estate, turn)
+
+    await driver_on(log, services).drive(turn)
+
+    page = await (await log.reader("request", 0)).read(0.001)
+    assert not page.emissions[-1].terminal
+    with pytest.raises(ConversationUnknown):
+        await services.conversations.find("conversation")
+
+
+async def test_a_turn_that_is_lost_reads_its_upstream_no_more():
+    services, turn = await running_turn(Script((opening_chunk(), NEVER)))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(services.live._drive, turn)
+        await turn.settled.wait()
+        turn.lose()
+
+    assert (await services.log.reader("request", 0)).ended is False
 
 
 async def test_a_turn_that_was_stopped_counts_as_interrupted_before_it_has_ended():
@@ -134,20 +157,20 @@ class ForgetfulLog(MemoryLog):
     """A log that fails once, at the terminal emission."""
 
     def __init__(self) -> None:
-        super().__init__(Bounds(10, 1 << 20, 1 << 20, 60.0))
+        super().__init__(BOUNDS)
         self.failed = False
 
-    async def append(self, request_id: str, emission: Emission) -> None:
-        if emission.terminal and not self.failed:
+    def append(self, request_id: str, emissions: Sequence[Emission]) -> None:
+        if emissions[-1].terminal and not self.failed:
             self.failed = True
             raise ZeroDivisionError
-        await super().append(request_id, emission)
+        super().append(request_id, emissions)
 
 
 async def test_a_bug_at_the_end_of_a_turn_leaves_its_readers_an_end():
     services, turn = await running_turn(Script(answer("Hel", "lo")))
     log = ForgetfulLog()
-    await log.open(IDS)
+    await log.open(IDS, turn.estate, turn)
 
     await driver_on(log, services).drive(turn)
 
@@ -155,4 +178,3 @@ async def test_a_bug_at_the_end_of_a_turn_leaves_its_readers_an_end():
     assert [each.number for each in page.emissions] == list(range(1, len(page.emissions) + 1))
     assert page.emissions[-1].output.code == "internal_error"
     assert page.emissions[-1].seal.count == len(page.emissions)
-    assert not log._running

@@ -1,13 +1,13 @@
 """What every store of paused turns does; its clock is the test's."""
 
-from functools import partial
-
 import pytest
 
 from service.domain import Approval, Conversation, PausedTurn, Plan, Thread, ToolAnswer
 from service.errors import AnswersDiffer, AnswerTooLate, NotAwaiting
 from service.storage.memory_paused import MemoryPausedTurns
+from service.storage.redis.paused import RedisPausedTurns
 from statemachine import Call
+from tests.support.clock import Clock
 
 WAIT_S = 60.0
 AN_HOUR_S = 3_600.0
@@ -15,30 +15,21 @@ CALL = Call("c1", "add", "{}")
 ANSWERS = (ToolAnswer("c1", "3"),)
 
 
-class Clock:
-    """A clock that a test sets."""
-
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
+@pytest.fixture(params=["memory", "redis"])
+def kind(request):
+    return request.param
 
 
 @pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture(params=[MemoryPausedTurns], ids=lambda each: each.__name__)
-def make(request, clock):
-    """Return what makes a store with a bound."""
-    return partial(request.param, WAIT_S, clock=clock)
+def clock(request, kind):
+    return Clock(request.getfixturevalue("redis_server") if kind == "redis" else None)
 
 
 @pytest.fixture
-def store(make):
-    return make(limit=3)
+def store(request, kind, clock):
+    if kind == "memory":
+        return MemoryPausedTurns(WAIT_S, limit=3, clock=clock)
+    return RedisPausedTurns(request.getfixturevalue("shared_redis"), "turnstile", WAIT_S, clock)
 
 
 def thread_of(name):
@@ -47,7 +38,7 @@ def thread_of(name):
 
 def paused(name):
     plan = Plan("Hi", Conversation("conversation"))
-    return PausedTurn(name, plan, thread_of(name), "t1", (CALL,), approvals=False)
+    return PausedTurn(name, plan, thread_of(name), "t1", (CALL,), frozenset({name}))
 
 
 async def test_a_turn_that_was_never_paused_waits_for_nothing(store):
@@ -103,9 +94,9 @@ async def test_what_is_not_kept_can_be_released(store):
 
 async def test_a_turn_waits_for_a_limited_time(store, clock):
     await store.pause("a", paused("a"))
-    clock.now += WAIT_S - 0.1
+    clock.forward(WAIT_S - 0.1)
     in_time = await store.find("a")
-    clock.now += 0.1
+    clock.forward(0.1)
 
     assert in_time == paused("a")
     with pytest.raises(AnswerTooLate) as raised:
@@ -118,7 +109,7 @@ async def test_a_turn_waits_for_a_limited_time(store, clock):
 async def test_an_answered_turn_can_be_joined_after_its_time(store, clock):
     await store.pause("a", paused("a"))
     await store.claim("a", ANSWERS, "b")
-    clock.now += WAIT_S + 1
+    clock.forward(WAIT_S + 1)
 
     assert await store.find("a") == paused("a")
     assert await store.claim("a", ANSWERS, "c") == "b"
@@ -127,7 +118,7 @@ async def test_an_answered_turn_can_be_joined_after_its_time(store, clock):
 async def test_a_claim_that_is_taken_back_too_late_is_too_late(store, clock):
     await store.pause("a", paused("a"))
     await store.claim("a", ANSWERS, "b")
-    clock.now += WAIT_S
+    clock.forward(WAIT_S)
     await store.release("a")
 
     with pytest.raises(AnswerTooLate):
@@ -140,36 +131,18 @@ async def test_what_is_long_over_is_forgotten_with_the_threads_of_what_was_not_a
     await store.pause("a", paused("a"))
     await store.pause("b", paused("b"))
     await store.claim("a", ANSWERS, "x")
-    clock.now += WAIT_S + AN_HOUR_S
+    clock.forward(WAIT_S + AN_HOUR_S)
 
     assert list(await store.pause("c", paused("c"))) == [thread_of("b")]
     with pytest.raises(NotAwaiting):
         await store.find("a")
 
 
-async def test_of_too_many_the_oldest_go(make):
-    store = make(limit=1)
-    await store.pause("a", paused("a"))
-
-    assert list(await store.pause("b", paused("b"))) == [thread_of("a")]
-    with pytest.raises(NotAwaiting):
-        await store.find("a")
-    assert await store.find("b") == paused("b")
-
-
-async def test_the_threads_of_a_process_are_lost_with_it_unless_their_turns_go_on(store):
-    await store.pause("a", paused("a"))
-    await store.pause("b", paused("b"))
-    await store.claim("a", ANSWERS, "x")
-
-    assert list(await store.close()) == [thread_of("b")]
-
-
 async def test_what_has_waited_in_vain_is_given_back_once(store, clock):
     await store.pause("a", paused("a"))
     await store.pause("b", paused("b"))
     await store.claim("b", ANSWERS, "c")
-    clock.now += WAIT_S
+    clock.forward(WAIT_S)
 
     assert await store.expired() == [thread_of("a")]
     assert await store.expired() == []
@@ -178,9 +151,38 @@ async def test_what_has_waited_in_vain_is_given_back_once(store, clock):
 async def test_a_claim_taken_back_too_late_gives_its_thread_back(store, clock):
     await store.pause("a", paused("a"))
     await store.claim("a", ANSWERS, "b")
-    clock.now += WAIT_S
+    clock.forward(WAIT_S)
     assert await store.expired() == []
 
     await store.release("a")
 
     assert await store.expired() == [thread_of("a")]
+
+
+async def test_a_turn_that_is_paused_again_waits_anew(store, clock):
+    await store.pause("a", paused("a"))
+    clock.forward(WAIT_S - 1)
+    await store.pause("a", paused("a"))
+    clock.forward(WAIT_S - 1)
+
+    assert await store.find("a") == paused("a")
+    assert await store.expired() == []
+
+
+async def test_in_memory_the_oldest_of_too_many_go():
+    store = MemoryPausedTurns(WAIT_S, limit=1, clock=Clock())
+    await store.pause("a", paused("a"))
+
+    assert list(await store.pause("b", paused("b"))) == [thread_of("a")]
+    with pytest.raises(NotAwaiting):
+        await store.find("a")
+    assert await store.find("b") == paused("b")
+
+
+async def test_the_threads_of_a_process_are_lost_with_it_unless_their_turns_go_on():
+    store = MemoryPausedTurns(WAIT_S, limit=3, clock=Clock())
+    await store.pause("a", paused("a"))
+    await store.pause("b", paused("b"))
+    await store.claim("a", ANSWERS, "x")
+
+    assert list(await store.close()) == [thread_of("b")]

@@ -1,7 +1,6 @@
 """Recorded turns that wait for their client: what was recorded of how they went on is played."""
 
 import time
-from contextlib import aclosing
 from dataclasses import replace
 
 import pytest
@@ -24,6 +23,7 @@ from statemachine import (
 )
 from tests.support.applications import Application, events, names
 from tests.support.asgi import lifespan
+from tests.support.plans import every
 
 RESTART = "Restart the web deployment in the staging namespace, please."
 DELETE = "Delete the finished jobs in the reports namespace."
@@ -199,7 +199,7 @@ async def test_a_continuation_has_its_pace_as_well():
     begun = time.monotonic()
     source = upstream(continuation(at_ms=100.0), speed=5.0)
     turn = source.resume(PAUSED, (ToolAnswer("c", "done"),))
-    async with turn.open() as body, aclosing(body.payloads()) as payloads:
-        assert len([each async for each in payloads]) == 1
+    async with turn.open() as body:
+        assert len(await every(body.payloads())) == 1
 
     assert 0.018 <= time.monotonic() - begun < 0.1

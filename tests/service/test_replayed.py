@@ -2,7 +2,6 @@
 
 import json
 import time
-from contextlib import aclosing
 from dataclasses import replace
 
 import pytest
@@ -24,6 +23,7 @@ from statemachine import (
 )
 from tests.support.applications import TURNS, events
 from tests.support.asgi import ask, lifespan
+from tests.support.plans import every
 from tests.support.upstreams import opening_chunk, says
 
 POD = "What is a pod in Kubernetes?"
@@ -43,9 +43,9 @@ def upstream(*titles, speed=0.0, **more):
 async def played(source, query):
     """Return title and payloads of the turn that answers a question."""
     turn = source.prepare(Plan(query, Conversation("conversation")))
-    async with turn.open() as body, aclosing(body.payloads()) as payloads:
+    async with turn.open() as body:
         assert body.opening == TurnStarted()
-        return turn.recording, [payload async for payload in payloads]
+        return turn.recording, await every(body.payloads())
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ async def test_a_reader_that_leaves_while_it_waits_leaves_nothing_behind():
     async with application(Script((opening_chunk(), go_on, *closing("")))) as app:
         async with app.turn() as turn:
             await turn.part()
-            (entry,) = app.services.log._running.values()
+            (entry,) = app.services.log._turns.kept
             assert len(entry.waiters) == 1
 
         assert not entry.waiters

@@ -14,7 +14,7 @@ async def test_the_headers_are_those_of_the_protocol():
     ):
         await turn.begun()
 
-    request_id = app.services.log._ended.popitem()[1].ids.request_id
+    request_id = app.services.log._turns.kept[-1].ids.request_id
     assert turn.status == 200
     assert turn.headers["content-type"] == "text/event-stream; charset=utf-8"
     assert turn.headers["cache-control"] == "no-cache, no-transform"

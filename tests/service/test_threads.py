@@ -109,31 +109,7 @@ async def test_a_turn_without_a_thread_leaves_none():
     assert app.upstream.plans[2].conversation.thread is None
 
 
-async def test_a_second_question_may_come_while_the_first_turn_runs():
-    ends = anyio.Event()
-    async with application(Script((opening_chunk(), ends)), HELLO) as app, app.turn() as turn:
-        await turn.part()
-        second = await app.goes_on(turn)
-        ends.set()
-
-    assert second.status == 200
-    assert app.upstream.plans[1].conversation.thread is None
-
-
-async def test_while_a_turn_runs_no_other_goes_on_with_its_thread():
-    ends = anyio.Event()
-    async with application(HELLO, Script((opening_chunk(), ends)), HELLO) as app:
-        turn = await app.ended()
-        async with app.turn(conversation_id=turn.headers["x-conversation-id"]) as running:
-            await running.part()
-            await app.goes_on(turn)
-            ends.set()
-
-    assert app.upstream.plans[1].conversation.thread == thread_of(1)
-    assert app.upstream.plans[2].conversation.thread is None
-
-
-async def test_of_two_questions_at_once_only_one_goes_on_with_the_thread():
+async def test_of_two_questions_at_once_one_is_refused_and_the_other_goes_on():
     """Both come while the upstream is asked what it offers."""
     offered = anyio.Event()
     async with application(HELLO, Script(answer("Hi"), at_prepare=(offered,))) as app:
@@ -142,31 +118,12 @@ async def test_of_two_questions_at_once_only_one_goes_on_with_the_thread():
         async with app.turn(**again) as one, app.turn(**again) as other:
             await wait_all_tasks_blocked()
             offered.set()
+            statuses = sorted([(await one.begun()).status, (await other.begun()).status])
             await one.body()
             await other.body()
 
-    threads = [each.conversation.thread for each in app.upstream.plans[1:]]
-    assert sorted(threads, key=str) == [None, thread_of(1)]
-
-
-async def test_of_two_turns_at_once_neither_thread_is_kept():
-    """Neither has heard of the other, but the history has heard of both."""
-    first, second = anyio.Event(), anyio.Event()
-    scripts = [Script((opening_chunk(), each, *answer("Hi")[1:])) for each in (first, second)]
-    async with application(HELLO, *scripts) as app:
-        turn = await app.ended()
-        again = {"conversation_id": turn.headers["x-conversation-id"]}
-        async with app.turn(**again) as one, app.turn(**again) as other:
-            first.set()
-            await one.body()
-            second.set()
-            await other.body()
-
-        assert set(app.upstream.forgotten) == {thread_of(1), thread_of(2), thread_of(3)}
-        await app.goes_on(turn)
-
-    assert app.upstream.plans[3].conversation.thread is None
-    assert [said for _, said in history(app.upstream.plans[3])] == ["Hello", "Hi", "Hi"]
+    assert statuses == [200, 409]
+    assert [each.conversation.thread for each in app.upstream.plans[1:]] == [thread_of(1)]
 
 
 @pytest.mark.parametrize(("script", "goes_on"), [(WAITS, None), (LOOPS, thread_of(1))])

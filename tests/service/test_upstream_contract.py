@@ -9,6 +9,7 @@ from service.domain import Conversation, Plan
 from service.errors import UpstreamReset
 from service.upstream.replayed import ReplayedUpstream
 from statemachine import Ending, Frame, Header, Recording, TurnStarted
+from tests.support.plans import every
 from tests.support.upstreams import Script, ScriptedUpstream, answer
 
 CHUNKS = answer("Hel", "lo")
@@ -34,15 +35,15 @@ def make(request):
 
 async def test_a_turn_sends_its_payloads_in_order_as_they_were_on_the_wire(make):
     turn = make().prepare(PLAN)
-    async with turn.open() as body, aclosing(body.payloads()) as payloads:
+    async with turn.open() as body:
         assert body.opening == TurnStarted()
-        assert [payload async for payload in payloads] == PAYLOADS
+        assert await every(body.payloads()) == PAYLOADS
 
 
 async def test_a_body_may_be_left_before_its_end(make):
     turn = make().prepare(PLAN)
-    async with turn.open() as body, aclosing(body.payloads()) as payloads:
-        assert await anext(payloads) == PAYLOADS[0]
+    async with turn.open() as body, aclosing(body.payloads()) as batches:
+        assert (await anext(batches))[0] == PAYLOADS[0]
 
 
 async def test_a_body_that_cannot_be_read_on_says_so(make):
@@ -56,9 +57,10 @@ async def test_a_body_that_cannot_be_read_on_says_so(make):
 
 async def _read(turn, read):
     """Read a turn to its end, or until it is lost."""
-    async with turn.open() as body, aclosing(body.payloads()) as payloads:
-        async for payload in payloads:
-            read.append(payload)
+    async with turn.open() as body, aclosing(body.payloads()) as batches:
+        async for batch in batches:
+            assert batch
+            read.extend(batch)
 
 
 async def test_turns_share_nothing(make):

@@ -13,6 +13,7 @@ from service.app import create_app
 from service.domain import Catalogue
 from service.settings import Settings
 from service.storage.memory_log import MemoryLog
+from service.storage.redis.log import RedisLog
 from service.turns.services import Services
 from service.wiring import services_on
 from tests.support.asgi import Exchange, ask, exchange, lifespan
@@ -95,9 +96,8 @@ def assert_nothing_left(services: Services) -> None:
     names = [task.get_name() for task in asyncio.all_tasks()]
     assert [name for name in names if name.startswith("turn ")] == []
     assert not services.live._turns
-    assert isinstance(services.log, MemoryLog)
-    entries = [*services.log._running.values(), *services.log._ended.values()]
-    assert [each for each in entries if each.waiters] == []
+    assert isinstance(services.log, MemoryLog | RedisLog)
+    assert [each for each in services.log._turns.kept if each.waiters or each.readers] == []
 
 
 def events(body: bytes) -> list[dict[str, Any]]:

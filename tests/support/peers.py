@@ -1,6 +1,8 @@
 """Servers on a real socket that do as a test says, byte by byte; for what no mock can prove."""
 
+import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -51,6 +53,11 @@ class Peer:
     async def part(self, data: bytes) -> None:
         """Send a chunk of a chunked body."""
         await self.wire.send(b"%x\r\n%s\r\n" % (len(data), data))
+
+    def reset(self) -> None:
+        """Let the connection end by a reset when it is closed."""
+        wire = self.wire.extra(SocketAttribute.raw_socket)  # noqa: S610 # this is no Django
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     async def until_left(self) -> None:
         """Wait until the client has closed the connection."""

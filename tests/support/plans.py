@@ -1,6 +1,6 @@
 """Plans as the use cases make them, and turns run to their end without the use cases."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -34,17 +34,24 @@ def mcp_server(
 
 async def payloads_of(turn: UpstreamTurn) -> list[object]:
     """Send a turn and return all that the upstream says."""
-    async with turn.open() as body, aclosing(body.payloads()) as payloads:
-        return [payload async for payload in payloads]
+    async with turn.open() as body:
+        return await every(body.payloads())
+
+
+async def every[Payload](batches: AsyncGenerator[Sequence[Payload]]) -> list[Payload]:
+    """Return all that a body has to say, however it has arrived."""
+    async with aclosing(batches):
+        return [payload async for batch in batches for payload in batch]
 
 
 async def ran(turn: UpstreamTurn) -> Summary:
     """Send a turn, run it through the machine, and return what became of it."""
     stream = TurnStream(turn.decoder, conversation_id="c", request_id="r", prompt="")
-    async with turn.open() as body, aclosing(body.payloads()) as payloads:
+    async with turn.open() as body, aclosing(body.payloads()) as batches:
         stream.begin(body.opening)
-        async for payload in payloads:
-            assert isinstance(payload, bytes)
-            stream.feed_payload(payload)
+        async for batch in batches:
+            for payload in batch:
+                assert isinstance(payload, bytes)
+                stream.feed_payload(payload)
     stream.finish()
     return stream.summary

@@ -100,11 +100,15 @@ def _address(process: subprocess.Popen[str]) -> str:
 
 
 def _stop(process: subprocess.Popen[str]) -> None:
-    process.terminate()
-    try:
-        process.wait(timeout=PATIENCE_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
+    """A second signal ends turns that still run."""
+    for patience_s in (0.5, PATIENCE_S):
+        process.terminate()
+        try:
+            process.wait(timeout=patience_s)
+        except subprocess.TimeoutExpired:
+            continue
+        return
+    process.kill()
 
 
 @asynccontextmanager

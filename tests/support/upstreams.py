@@ -1,7 +1,7 @@
 """A scripted upstream: says what a test tells it to say, when the test tells it to."""
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -31,8 +31,11 @@ class Never:
 
 NEVER = Never()
 
-type Step = bytes | Mapping[str, object] | anyio.Event | Never | Exception
-"""What an upstream does next: send a payload or a chunk, wait for an event, or raise."""
+type Said = bytes | Mapping[str, object]
+"""A payload, or a chunk that becomes one."""
+
+type Step = Said | tuple[Said, ...] | anyio.Event | Never | Exception
+"""What an upstream does next: send a payload or several at once, wait for an event, or raise."""
 
 type Judgement = ShieldChecked | anyio.Event | Never | Exception
 """What the shields of a turn do next: give a verdict, after waiting for an event, or raise."""
@@ -163,13 +166,12 @@ class ScriptedTurn:
         resumed = isinstance(self.opening, TurnResumed)
         return None if summary.told or resumed else self.came_from
 
-    async def payloads(self) -> AsyncGenerator[bytes | ShieldChecked]:
+    async def payloads(self) -> AsyncGenerator[Sequence[bytes | ShieldChecked]]:
         """See `UpstreamBody.payloads`."""
         for step in self.script.body:
-            if isinstance(step, bytes):
-                yield step
-            elif isinstance(step, Mapping):
-                yield json.dumps(step).encode()
+            if isinstance(step, bytes | Mapping | tuple):
+                said = step if isinstance(step, tuple) else (step,)
+                yield tuple(map(_payload, said))
             else:
                 await perform((step,))
 
@@ -228,6 +230,10 @@ class ScriptedUpstream:
 
     def _next(self) -> Script:
         return self._scripts[min(len(self.turns), len(self._scripts) - 1)]
+
+
+def _payload(said: Said) -> bytes:
+    return said if isinstance(said, bytes) else json.dumps(said).encode()
 
 
 def _resumed(dialect: str, paused: PausedTurn, answers: Answers) -> TurnResumed:

@@ -160,6 +160,21 @@ def test_a_gap_has_no_id_and_says_what_is_missing(*, names: bool) -> None:
     assert (message.event, message.last_id) == ("gap" if names else "message", "")
 
 
+@pytest.mark.parametrize("names", [False, True])
+def test_a_stream_that_cannot_be_followed_says_so_without_an_id_and_when_to_come_back(
+    *, names: bool
+) -> None:
+    reader = SseReader()
+    encoder = NativeEncoder(names=names)
+
+    (message,) = reader.feed(encoder.unavailable("log_unavailable", "Try again.", 2_500))
+
+    data = {"code": "log_unavailable", "response": "Try again.", "retry_ms": 2_500}
+    assert parsed(message.data.encode()) == {"event": "unavailable", "data": data}
+    assert (message.event, message.last_id) == ("unavailable" if names else "message", "")
+    assert reader.retry_ms == 2_500
+
+
 @pytest.mark.parametrize("text", NASTY, ids=ascii)
 def test_a_nasty_text_arrives_unchanged(text: str) -> None:
     (message,) = read_messages(NativeEncoder().encode(emission(Token(text))))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statemachine import HEARTBEAT, retry
+from statemachine import HEARTBEAT, farewell, retry
 from statemachine.downstream.sse import frame
 from tests.support.sse import Message, SseReader, read_messages
 
@@ -77,6 +77,15 @@ def test_a_retry_shares_the_block_of_a_frame() -> None:
     messages = reader.feed(retry(1_500) + frame(b"{}", 1))
 
     assert (messages, reader.retry_ms) == ([Message("{}", last_id="1")], 1_500)
+
+
+def test_a_farewell_sets_the_time_to_come_back_and_reaches_nobody() -> None:
+    reader = SseReader()
+
+    (message,) = reader.feed(frame(b"{}", 7) + farewell("draining", 1_500))
+
+    assert (message.data, reader.last_id) == ("{}", "7")
+    assert (reader.comments, reader.retry_ms) == ([" draining"], 1_500)
 
 
 @given(places=st.lists(st.integers(0, 3)))

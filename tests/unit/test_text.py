@@ -115,6 +115,12 @@ def test_a_gap_is_a_line() -> None:
     assert TextEncoder().gap(3, 7) == b"\n[gap: 3 to 7]\n"
 
 
+def test_an_answer_that_cannot_be_followed_says_so() -> None:
+    said = TextEncoder().unavailable("log_unavailable", "Try again.", 2_500)
+
+    assert said == b"\n\n[error: log_unavailable] Try again."
+
+
 @pytest.mark.parametrize(
     ("name", "framed", "content_type"),
     [("native", True, "text/event-stream"), ("text", False, "text/plain")],

@@ -1,0 +1,1 @@
+"""What the stream benchmark is made of: upstream, readers, targets, measures and goals."""

@@ -1,0 +1,171 @@
+"""What every store of claims does."""
+
+import anyio
+import pytest
+
+from service.errors import LogUnavailable
+from service.storage.memory_claims import MemoryClaims
+from service.storage.redis.claims import RedisClaims
+from tests.support.clock import Clock
+from tests.support.redis_server import connected
+
+TTL_S = 60.0
+
+
+@pytest.fixture(params=["memory", "redis"])
+def kind(request):
+    return request.param
+
+
+@pytest.fixture
+def clock(request, kind):
+    return Clock(request.getfixturevalue("redis_server") if kind == "redis" else None)
+
+
+@pytest.fixture
+def claims(request, kind, clock):
+    if kind == "memory":
+        return MemoryClaims(limit=100, clock=clock)
+    return RedisClaims(request.getfixturevalue("shared_redis"), "turnstile")
+
+
+async def test_who_claims_first_holds_it(claims):
+    assert await claims.claim("key", "a", TTL_S) == "a"
+    assert await claims.claim("key", "b", TTL_S) == "a"
+    assert await claims.claim("key", "a", TTL_S) == "a"
+
+
+async def test_claims_of_other_keys_are_their_own(claims):
+    await claims.claim("key", "a", TTL_S)
+
+    assert await claims.claim("other", "b", TTL_S) == "b"
+
+
+async def test_of_two_at_once_both_hear_the_same(claims):
+    heard = []
+
+    async def claim(holder):
+        heard.append(await claims.claim("key", holder, TTL_S))
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(8):
+            tasks.start_soon(claim, str(number))
+
+    assert len(heard) == 8
+    assert len(set(heard)) == 1
+
+
+async def test_a_claim_ends_after_its_time(claims, clock):
+    await claims.claim("key", "a", TTL_S)
+    clock.forward(TTL_S - 1)
+    before = await claims.claim("key", "b", TTL_S)
+    clock.forward(1)
+
+    assert before == "a"
+    assert await claims.claim("key", "b", TTL_S) == "b"
+
+
+async def test_to_claim_again_does_not_extend(claims, clock):
+    await claims.claim("key", "a", TTL_S)
+    clock.forward(TTL_S - 1)
+    await claims.claim("key", "a", TTL_S)
+    clock.forward(1)
+
+    assert await claims.claim("key", "b", TTL_S) == "b"
+
+
+async def test_a_claim_that_was_extended_ends_later(claims, clock):
+    await claims.claim("key", "a", TTL_S)
+    clock.forward(TTL_S - 1)
+    await claims.extend("key", "a", TTL_S)
+    clock.forward(TTL_S - 1)
+
+    assert await claims.claim("key", "b", TTL_S) == "a"
+
+
+async def test_a_claim_may_be_cut_short(claims, clock):
+    await claims.claim("key", "a", TTL_S)
+    await claims.extend("key", "a", 1)
+    clock.forward(1)
+
+    assert await claims.claim("key", "b", TTL_S) == "b"
+
+
+async def test_only_who_holds_it_can_extend(claims, clock):
+    await claims.claim("key", "a", TTL_S)
+    await claims.extend("key", "b", 10 * TTL_S)
+    clock.forward(TTL_S)
+
+    assert await claims.claim("key", "c", TTL_S) == "c"
+
+
+async def test_what_has_ended_is_not_extended(claims, clock):
+    await claims.claim("key", "a", TTL_S)
+    clock.forward(TTL_S)
+    await claims.extend("key", "a", TTL_S)
+
+    assert await claims.claim("key", "b", TTL_S) == "b"
+
+
+async def test_what_was_released_can_be_claimed(claims):
+    await claims.claim("key", "a", TTL_S)
+    await claims.release("key", "a")
+
+    assert await claims.claim("key", "b", TTL_S) == "b"
+
+
+async def test_only_who_holds_it_can_release(claims):
+    await claims.claim("key", "a", TTL_S)
+    await claims.release("key", "b")
+
+    assert await claims.claim("key", "c", TTL_S) == "a"
+
+
+async def test_what_nobody_holds_is_neither_extended_nor_released(claims):
+    await claims.extend("key", "a", TTL_S)
+    await claims.release("key", "a")
+
+    assert await claims.claim("key", "b", TTL_S) == "b"
+
+
+async def test_in_memory_those_go_first_that_were_not_renewed_for_longest():
+    claims = MemoryClaims(limit=2, clock=Clock())
+    for key in "ab":
+        await claims.claim(key, "first", TTL_S)
+    await claims.extend("a", "first", TTL_S)
+
+    await claims.claim("c", "first", TTL_S)
+
+    assert [await claims.claim(key, "second", TTL_S) for key in "acb"] == [
+        "first",
+        "first",
+        "second",
+    ]
+
+
+async def test_every_process_respects_a_claim(redis_server, shared_redis):
+    async with connected(redis_server) as other:
+        await RedisClaims(shared_redis, "turnstile").claim("key", "a", TTL_S)
+
+        assert await RedisClaims(other, "turnstile").claim("key", "b", TTL_S) == "a"
+        assert await RedisClaims(other, "elsewhere").claim("key", "b", TTL_S) == "b"
+
+
+async def test_a_claim_is_one_key_that_goes_by_itself(redis_server, shared_redis):
+    claims = RedisClaims(shared_redis, "turnstile")
+    await claims.claim("key", "a", TTL_S)
+
+    assert redis_server.keys() == ["turnstile:claim:key"]
+    assert TTL_S - 5 < redis_server.ttl_s("turnstile:claim:key") <= TTL_S
+
+
+async def test_without_redis_nothing_can_be_claimed(mortal_redis):
+    async with connected(mortal_redis) as redis:
+        mortal_redis.kill()
+        claims = RedisClaims(redis, "turnstile")
+
+        for ask in (claims.claim, claims.extend):
+            with pytest.raises(LogUnavailable):
+                await ask("key", "a", TTL_S)
+        with pytest.raises(LogUnavailable):
+            await claims.release("key", "a")

@@ -1,0 +1,88 @@
+"""What may not be left behind when all is over, in this process and in others."""
+
+import asyncio
+import os
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.turns.services import Services
+from tests.support.redis_server import RedisServer
+
+_PATIENCE_S = 10.0
+_POLL_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """What this process has open: its tasks by name, and its descriptors."""
+
+    tasks: Counter[str]
+    descriptors: int
+
+    @classmethod
+    def now(cls) -> "Traces":
+        """Look."""
+        return cls(
+            Counter(_kind(each) for each in asyncio.all_tasks()), descriptors_of(os.getpid())
+        )
+
+
+async def assert_no_traces(before: Traces) -> None:
+    """Nothing is open now that was not before."""
+    now = Traces.now()
+    for _ in range(20):
+        if now.tasks <= before.tasks and now.descriptors <= before.descriptors:
+            return
+        # What was closed a moment ago leaves with the next turns of the loop.
+        await asyncio.sleep(_POLL_S)
+        now = Traces.now()
+    left = sorted((now.tasks - before.tasks).elements())
+    assert not left, left
+    assert now.descriptors <= before.descriptors, now.descriptors - before.descriptors
+
+
+def assert_services_idle(services: Services) -> None:
+    """No turn runs, nobody reads, nobody waits, and the log holds no more than it says."""
+    assert services.live.turns == ()
+    assert not services.readers._of_turns
+    assert not services.readers._of_users
+    turns = services.log._turns  # type: ignore[attr-defined] # as both logs have them
+    assert not turns._running
+    assert [each.ids for each in turns.kept if each.readers or each.waiters] == []
+    assert turns._size_bytes == sum(each.size_bytes for each in turns.kept)
+
+
+def assert_redis_forgets(server: RedisServer, within_s: float) -> None:
+    """Every key expires, and soon nothing is left."""
+    assert server.keys_without_expiry() == []
+    server.age(within_s)
+    assert server.keys() == []
+
+
+def descriptors_of(pid: int) -> int:
+    """Return how many files, sockets and pipes a process has open."""
+    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+
+
+def memory_kib_of(pid: int) -> int:
+    """Return how much memory a process uses."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    message = f"process {pid} has no memory"
+    raise LookupError(message)
+
+
+def wait_for_descriptors(pid: int, at_most: int) -> int:
+    """Wait until a process has no more open than that, or for a while; returns how many."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while (found := descriptors_of(pid)) > at_most and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+    return found
+
+
+def _kind(task: asyncio.Task[object]) -> str:
+    """A task by its first word: requests and turns have ids in their names."""
+    return task.get_name().split(" ")[0].rstrip("0123456789")

@@ -1,0 +1,82 @@
+"""The service with all that is around it: replicas in this process, and what they share."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.applications import Starlette
+
+from service.app import create_app
+from service.settings import Settings
+from service.turns.services import Services
+from service.wiring import services_on
+from tests.support.asgi import lifespan
+from tests.support.faults.leaks import Traces, assert_no_traces, assert_services_idle
+from tests.support.faults.lines import Dial, InProcess
+from tests.support.faults.readers import Reader
+from tests.support.faults.upstreams import PlayingUpstream
+from tests.support.upstreams import Script
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One service, and how it is reached."""
+
+    app: Starlette
+    services: Services
+    dial: Dial
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Replicas on one upstream."""
+
+    replicas: tuple[Replica, ...]
+    upstream: PlayingUpstream
+
+    def dial(self, number: int = 0) -> Dial:
+        """Return the way to a replica, counted round and round."""
+        return self.replicas[number % len(self.replicas)].dial
+
+    def reader(self, number: int = 0, of: Reader | None = None, after: str = "") -> Reader:
+        """Return a new reader at a replica, of the same turn as another one."""
+        return Reader(self.dial(number), of.request_id if of else "", after)
+
+    async def asked(self, script: Script, number: int = 0, **fields: Any) -> Reader:
+        """Ask a replica what is answered by a script."""
+        reader = self.reader(number)
+        await reader.ask(self.upstream.says(script), **fields)
+        return reader
+
+    async def undisturbed(self, reader: Reader, number: int = 0) -> Reader:
+        """Return a reader of the whole turn to which nothing happens."""
+        whole = self.reader(number, of=reader)
+        await whole.follow()
+        return whole
+
+
+@asynccontextmanager
+async def world(
+    replicas: int = 1, pace_s: float = 0.0, redis_url: str | None = None, **settings: Any
+) -> AsyncIterator[World]:
+    """Run replicas in this process, on an upstream that takes its time; a Redis makes them one.
+
+    On leaving, nothing of them may be left.
+    """
+    upstream = PlayingUpstream(pace_s)
+    if redis_url is not None:
+        settings["redis"] = {"url": redis_url, **settings.get("redis", {})}
+    before = Traces.now()
+    async with AsyncExitStack() as stack:
+        made = []
+        for _ in range(replicas):
+            services = services_on(upstream, Settings(**settings))
+            app = create_app(services)
+            await stack.enter_async_context(lifespan(app))
+            made.append(Replica(app, services, InProcess(app)))
+        yield World(tuple(made), upstream)
+        for each in made:
+            await each.services.live.ended()
+            assert_services_idle(each.services)
+    await assert_no_traces(before)
