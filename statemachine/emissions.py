@@ -1,8 +1,14 @@
-"""Outputs: what a transition can tell the client, and how each is made of event and context."""
+"""Outputs: what a transition can tell the client, and how each is made of event and context.
+
+A token and its emission are structs and no dataclasses: there are many of them, they are made four
+times as fast, and the garbage collector need not look at what logs hold of them.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from statemachine.events import (
     Call,
@@ -45,8 +51,7 @@ class Start:
     output_release: Release | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(msgspec.Struct, frozen=True, gc=False):
     """A piece of the answer."""
 
     text: str
@@ -177,8 +182,7 @@ class Seal:
     available_quotas: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Emission:
+class Emission(msgspec.Struct, frozen=True, gc=False):
     """One numbered output of a turn.
 
     `payload` is its native JSON, the bytes that the digest covers. `path` holds the states that

@@ -30,4 +30,5 @@ def settle(
         available_quotas=available_quotas,
         answer_within_s=answer_within_s,
     )
-    return replace(emission, seal=seal, payload=payload(emission.number, emission.output, seal))
+    sealed = payload(emission.number, emission.output, seal)
+    return Emission(emission.number, emission.output, sealed, emission.path, seal)

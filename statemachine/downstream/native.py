@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from msgspec import to_builtins
 
 from statemachine.downstream.sse import CONTENT_TYPE, frame, retry
 from statemachine.emissions import (
@@ -33,6 +34,15 @@ type Data = dict[str, object]
 
 _encode = msgspec.json.Encoder().encode
 _TRUNCATED = (FinishReason.LENGTH, FinishReason.MAX_ITERATIONS)
+
+
+class _TokenData(msgspec.Struct, gc=False):
+    id: int
+    token: str
+
+
+class _Token(msgspec.Struct, gc=False, tag_field="event", tag="token"):
+    data: _TokenData
 
 
 class NativeEncoder:
@@ -68,7 +78,7 @@ class NativeEncoder:
 def payload(number: int, output: Output, seal: Seal | None = None) -> bytes:
     """Return the native JSON of an output; `seal` is given with the terminal one."""
     if output.__class__ is Token:
-        return to_json({"event": "token", "data": {"id": number, "token": output.text}})
+        return to_json(_Token(_TokenData(number, output.text)))
     envelope: Data = {
         "event": EVENT_NAMES[type(output)],
         "data": _DATA[type(output)](number, output),
@@ -83,13 +93,13 @@ def to_json(value: object) -> bytes:
     try:
         return _encode(value)
     except UnicodeEncodeError:
-        # Metadata is raw JSON, which only the other encoder takes as it is.
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_from_raw)
+        # Raw JSON and structs only the other encoder takes as they are.
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
         return text.encode("utf-8", "backslashreplace")
 
 
-def _from_raw(raw: msgspec.Raw) -> object:
-    return json.loads(bytes(raw))
+def _plain(value: object) -> object:
+    return json.loads(bytes(value)) if isinstance(value, msgspec.Raw) else to_builtins(value)
 
 
 def _add_seal(envelope: Data, seal: Seal) -> None:

@@ -39,6 +39,8 @@ class FrameReader:
         Raises:
             FrameTooLarge: a frame exceeds the limit.
         """
+        if (frames := self._whole(data)) is not None:
+            return frames
         self._buffer += data
         lines: list[bytearray] = []
         # A long line comes in many parts; without an end in them it is not read again each time.
@@ -47,6 +49,17 @@ class FrameReader:
         payloads = [payload for line in lines if (payload := self._line(bytes(line))) is not None]
         self._check_limit(len(self._buffer))
         return payloads
+
+    def _whole(self, data: bytes) -> list[bytes] | None:
+        """Return the payloads of what is nothing but plain frames, as nearly all of it is."""
+        if self._buffer or self._data or self._first or not data.endswith(b"\n\n"):
+            return None
+        frames = data[:-2].split(b"\n\n")
+        plain = all(
+            each.startswith(b"data: ") and b"\n" not in each and not each.endswith(b"\r")
+            for each in frames
+        )
+        return [each[6:] for each in frames] if plain and len(data) <= self._limit_bytes else None
 
     def _check_limit(self, more_bytes: int = 0) -> None:
         if self._held_bytes + more_bytes > self._limit_bytes:

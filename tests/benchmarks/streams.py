@@ -133,7 +133,8 @@ def main() -> int:
             print_figures(results, [each.name for each in targets])
     fits = print_goals(results)
     print(f"\n{time.monotonic() - begun:.0f} s")
-    return int(not fits)
+    left_out = SERVICE[0] in names and SERVICE[0] not in {each.name for each in targets}
+    return int(left_out or not fits)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from tests.support.server import served, served_here
 from tests.support.upstreams import Script, ScriptedTurn, ScriptedUpstream
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+PLAIN_HOST = "turnstile.test"
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -28,6 +29,8 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # Only localhost is a secure context without TLS: this name has the other pages.
+    f"--host-resolver-rules=MAP {PLAIN_HOST} 127.0.0.1",
 ]
 PATIENCE_MS = 20_000
 

@@ -1,11 +1,12 @@
 """The page as a person uses it: ask, watch, cut, stop."""
 
 import json
+from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, Route
+from playwright.sync_api import Browser, Page, Route
 
-from tests.browser.conftest import Tab, answer_of
+from tests.browser.conftest import PLAIN_HOST, Tab, answer_of, opened
 
 pytestmark = pytest.mark.browser
 
@@ -38,6 +39,21 @@ def test_an_answer_arrives_whole_and_is_proved(tab: Tab) -> None:
     assert "digest verified" in tab.text("#proof")
     assert tab.turn("reconnections") == "0"
     assert tab.complaints == []
+
+
+def test_an_answer_is_proved_on_a_page_without_a_secure_context_too(
+    chromium: Browser, service_at: Callable[[str], str], viewport: dict[str, int]
+) -> None:
+    """Browsers keep half of their cryptography from pages on plain HTTP."""
+    url = service_at("5").replace("127.0.0.1", PLAIN_HOST)
+
+    with opened(chromium, url, viewport) as tab:
+        tab.ask(POD)
+        tab.wait_for("end")
+
+        assert tab.page.evaluate("() => [isSecureContext, crypto.subtle]") == [False, None]
+        assert "digest verified" in tab.text("#proof")
+        assert tab.complaints == []
 
 
 def test_the_diagram_follows_the_machine_to_its_final_state(tab: Tab) -> None:

@@ -19,7 +19,7 @@ __all__ = ["anyio_backend"]
 FOLDER = Path(__file__).parent
 PROGRAMS = FOLDER / "programs"
 PATIENCE_S = 30
-PLAYED = ("--speed", "16")
+PLAYED = ("--speed", "20")
 
 type Told = list[dict[str, Any]]
 type Run = Callable[..., Awaitable[Told]]

@@ -9,7 +9,10 @@ CLIENT = ROOT / "service" / "web" / "client.js"
 
 
 async def read(run: Run, base: str, *, options: dict[str, Any] | None = None, **asked: Any) -> Told:
-    """Read a turn: `body` asks a question, `follow` names a turn, `stopAt` an event to stop at."""
+    """Read a turn: `body` asks a question, `follow` names a turn.
+
+    `stopAt` is the event to stop at, 0 for stopping before the question has been asked.
+    """
     chosen = {"base": base, "states": False} | (options or {})
     return await run("turnstile", client=str(CLIENT), options=chosen, **asked)
 

@@ -92,6 +92,13 @@ async def test_a_turn_that_is_stopped_ends_so_and_is_proved(run: Run, slow_servi
     assert payloads_of(told) == expected(slow_service, told)
 
 
+async def test_a_turn_is_stopped_as_soon_as_it_has_a_number(run: Run, slow_service: str) -> None:
+    told = await read(run, slow_service, body=QUESTION, stopAt=0)
+
+    assert told[-1]["terminal"] == "interrupted"
+    assert proof_of(told)["whole"]
+
+
 async def test_a_stop_reaches_a_turn_whose_connection_is_gone(run: Run, slow_service: str) -> None:
     async with cutting_proxy(slow_service, [2_000, 0, 0]) as proxy:
         told = await read(run, proxy.url, body=QUESTION, stopAt=5)

@@ -211,6 +211,26 @@ async def test_a_service_that_never_answers_is_given_up_after_so_many_tries(run:
     assert len(server.asked) == 4
 
 
+async def test_only_tries_in_vain_are_counted(run: Run) -> None:
+    ways = [stream(RETRY, frame(number)) for number in range(1, 9)]
+    last = stream(RETRY, end(9, *map(payload, range(1, 9))))
+
+    async with answering_in_turn(*ways, last) as server:
+        told = await read(run, server.url, body=QUESTION, options=QUICK | {"maxTries": 1})
+
+    assert numbers_of(told) == list(range(1, 10))
+    assert {each["attempt"] for each in of_kind(told, "lost")} == {1}
+    assert proof_of(told)["whole"]
+
+
+async def test_a_question_that_was_stopped_before_it_was_heard_is_not_asked_again(run: Run) -> None:
+    async with answering_in_turn() as server:
+        told = await read(run, server.url, body=QUESTION, stopAt=0)
+
+    assert [each["kind"] for each in told] == ["proof"]
+    assert len(server.asked) == 1
+
+
 async def test_a_connection_without_a_sign_of_life_counts_as_lost(run: Run) -> None:
     impatient = QUICK | {"silenceMs": 200}
 

@@ -6,11 +6,13 @@ from contextlib import contextmanager
 import anyio
 import httpx
 import pytest
+from anyio.lowlevel import checkpoint
 
+from service.routes.watch import EXTENSION
 from service.settings import Settings
 from service.wiring import services_on
 from tests.support.applications import TURNS, application, names
-from tests.support.asgi import PATIENCE_S
+from tests.support.asgi import PATIENCE_S, exchange
 from tests.support.server import served_here
 from tests.support.upstreams import (
     NEVER,
@@ -38,17 +40,18 @@ async def until(true):
     """Wait until something outside of this task is so."""
     with anyio.fail_after(PATIENCE_S):
         while not true():
-            await anyio.sleep(0.01)
+            await checkpoint()
 
 
 @contextmanager
-def never_reads(url, location):
+def never_reads(url, location, *headers):
     """Ask for a stream and take nothing of it."""
     host, port = url.removeprefix("http://").split(":")
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         client.connect((host, int(port)))
-        client.sendall(f"GET {location} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        head = (f"GET {location} HTTP/1.1", f"Host: {host}", *headers, "", "")
+        client.sendall("\r\n".join(head).encode())
         yield client
 
 
@@ -129,14 +132,53 @@ async def test_a_reader_that_takes_nothing_is_cut_off_and_nobody_else_notices(st
     assert names(resumed.content) == [*["token"] * 8, "turn_complete", "end"]
 
 
-async def test_a_reader_that_does_not_take_the_end_is_cut_off_too(log):
-    """All was sent, and uvicorn would wait for ever until it is taken."""
-    running = services(Script(answer(*["x" * 50_000] * 80)), streams={"write_timeout_s": 0.3})
+class Transport:
+    """What a server says of a connection: something waits until it is taken or given up."""
+
+    def __init__(self):
+        self.waiting_bytes, self.aborted = 7, False
+
+    def get_write_buffer_size(self):
+        return self.waiting_bytes
+
+    def abort(self):
+        self.waiting_bytes, self.aborted = 0, True
+
+    def of(self, app):
+        """Return the application as a server with this connection runs it."""
+
+        async def told(scope, receive, send):
+            await app({**scope, "extensions": {EXTENSION: {"transport": self}}}, receive, send)
+
+        return told
+
+
+@pytest.mark.parametrize("taken", [False, True])
+async def test_a_stream_is_open_until_its_end_is_taken(taken, log):
+    """All was sent, and a server would wait for ever until it is taken."""
+    transport = Transport()
+    async with application(Script(answer("Hi")), streams={"write_timeout_s": 0.2}) as app:
+        turn = await app.ended()
+        target = turn.headers["content-location"]
+        async with exchange(transport.of(app.app), "GET", target) as again:
+            assert names(await again.part())[-1] == "end"
+            assert app.services.readers.open == 1
+            if taken:
+                transport.waiting_bytes = 0
+            assert await again.body() == b""
+            assert app.services.readers.open == 0
+
+    assert transport.aborted is not taken
+    assert cuts(log) == ([] if taken else ["write_timeout"])
+
+
+@pytest.mark.parametrize("connection", ["keep-alive", "close"])
+async def test_a_reader_that_does_not_take_the_last_event_is_cut_off_too(connection, log):
+    running = services(FLOOD, streams={"write_timeout_s": 0.3})
     async with served_here(running) as url, httpx.AsyncClient(base_url=url) as client:
         whole = await client.post(TURNS, json={"query": "Hi"})
-        location, last = whole.headers["content-location"], len(names(whole.content))
-        after = f"?last_event_id={last - 2}"  # the whole answer once more, and the end
-        with never_reads(url, location + after):
+        location = whole.headers["content-location"]
+        with never_reads(url, location, f"Connection: {connection}"):
             await until(lambda: cuts(log))
             await until(lambda: running.readers.open == 0)
 

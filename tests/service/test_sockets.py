@@ -125,6 +125,26 @@ async def test_a_head_is_answered_at_once():
     assert head.content == b""
 
 
+async def test_a_head_sends_no_body_and_leaves_the_connection_to_the_next_request():
+    async with (
+        served_here(services(Script((opening_chunk(), NEVER)))) as url,
+        httpx.AsyncClient(base_url=url) as client,
+        client.stream("POST", TURNS, json=QUERY) as response,
+    ):
+        port, location = int(url.rpartition(":")[2]), response.headers["content-location"]
+        async with await anyio.connect_tcp("127.0.0.1", port) as wire:
+            await wire.send(f"HEAD {location} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+            head = await wire.receive()
+            await wire.send(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+            alive = await wire.receive()
+
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert head.endswith(b"\r\n\r\n")
+    assert head.count(b"\r\n\r\n") == 1
+    assert b"transfer-encoding" not in head
+    assert alive.startswith(b"HTTP/1.1 200 OK\r\n")
+
+
 async def test_the_server_says_where_it_is(capsys):
     async with (
         served_here(services(Script(answer("Hi")))) as url,

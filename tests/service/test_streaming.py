@@ -3,6 +3,7 @@
 import anyio
 
 from tests.support.applications import application, events, names
+from tests.support.asgi import exchange
 from tests.support.sse import SseReader
 from tests.support.upstreams import NEVER, Script, answer, closing, opening_chunk, says
 
@@ -155,3 +156,23 @@ async def test_a_slow_reader_holds_up_nobody():
             body = await quick.body()
 
             assert await slow.body() == body
+
+
+async def test_a_server_may_refuse_to_send_to_who_has_left(log):
+    """Those of ASGI 2.4 do; uvicorn says nothing."""
+    async with application(Script(answer("Hel", "lo"))) as app:
+        turn = await app.ended()
+
+        async def without_listener(scope, receive, send):
+            async def refuse(message):
+                if message["type"] == "http.response.body":
+                    raise BrokenPipeError
+                await send(message)
+
+            await app.app(scope, receive, refuse)
+
+        async with exchange(without_listener, "GET", turn.headers["content-location"]) as again:
+            assert await again.body() == b""
+
+    assert again.crash is None
+    assert [each for each in log if each["event"] == "request.crashed"] == []

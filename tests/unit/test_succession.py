@@ -149,7 +149,6 @@ def test_an_end_that_has_closed_only_some_of_the_calls_leaves_none_open() -> Non
 
 def test_a_whole_answer_without_its_end_is_kept() -> None:
     """How it would have ended, only its driver knew."""
-    _, emissions = said(TurnStarted(), INFERENCE, SAYS)
     _, emissions = said(TurnStarted(), TurnCompleted("Hello."))
 
     inheritance = check_succession(emissions[:-1])
@@ -222,14 +221,12 @@ def test_results_of_calls_of_an_earlier_stream_are_no_open_calls() -> None:
 
 def test_a_successor_that_dies_too_has_a_successor() -> None:
     _, emissions = said(TurnStarted(), *CALLS)
-    first = check_succession(emissions)
+    first, *_ = check_succession(emissions).emissions
 
-    second = check_succession(emissions + first.emissions[:1])
+    result, error = check_succession((*emissions, first)).emissions
 
-    assert (emissions + first.emissions[:1] + second.emissions)[-2:] == (
-        first.emissions[1],
-        second.emissions[-1],
-    )
+    assert [each.output.call_id for each in (first, result)] == ["c1", "c2"]
+    assert (error.number, told_states([first, result, error])) == (6, [State.ERROR])
 
 
 def test_a_stream_that_has_ended_has_no_successor() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,7 @@ class Traces:
     """What this process has open: its tasks by name, and its descriptors."""
 
     tasks: Counter[str]
-    descriptors: int
+    descriptors: frozenset[str]
 
     @classmethod
     def now(cls) -> "Traces":
@@ -61,9 +62,16 @@ def assert_redis_forgets(server: RedisServer, within_s: float) -> None:
     assert server.keys() == []
 
 
-def descriptors_of(pid: int) -> int:
-    """Return how many files, sockets and pipes a process has open."""
-    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+def descriptors_of(pid: int) -> frozenset[str]:
+    """Return the files, sockets and pipes that a process has open."""
+    found = set()
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            target = str(each.readlink())
+            # Event loops keep one in reserve, for when there are no more descriptors.
+            if target != os.devnull:
+                found.add(f"{each.name} {target}")
+    return frozenset(found)
 
 
 def memory_kib_of(pid: int) -> int:
@@ -78,7 +86,7 @@ def memory_kib_of(pid: int) -> int:
 def wait_for_descriptors(pid: int, at_most: int) -> int:
     """Wait until a process has no more open than that, or for a while; returns how many."""
     deadline = time.monotonic() + _PATIENCE_S
-    while (found := descriptors_of(pid)) > at_most and time.monotonic() < deadline:
+    while (found := len(descriptors_of(pid))) > at_most and time.monotonic() < deadline:
         time.sleep(_POLL_S)
     return found
 

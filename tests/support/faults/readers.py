@@ -221,8 +221,11 @@ class Reader:
             await self._hang_up()
 
     async def follow(self, *, pause_s: float = 0.0) -> None:
-        """Read to the end of the turn, and come back as often as that takes."""
-        while not self.ended:
+        """Read to the end of the turn, and come back as often as that takes.
+
+        Who was refused has nothing to follow.
+        """
+        while not (self.ended or self.refused):
             assert len(self.visits) < _VISITS, "it never ends"
             if self._line is None:
                 await self._come_back()

@@ -5,8 +5,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.applications import Starlette
-
 from service.app import create_app
 from service.settings import Settings
 from service.turns.services import Services
@@ -15,7 +13,9 @@ from tests.support.asgi import lifespan
 from tests.support.faults.leaks import Traces, assert_no_traces, assert_services_idle
 from tests.support.faults.lines import Dial, InProcess
 from tests.support.faults.readers import Reader
+from tests.support.faults.socket_lines import OverSocket
 from tests.support.faults.upstreams import PlayingUpstream
+from tests.support.server import served_here
 from tests.support.upstreams import Script
 
 
@@ -23,7 +23,6 @@ from tests.support.upstreams import Script
 class Replica:
     """One service, and how it is reached."""
 
-    app: Starlette
     services: Services
     dial: Dial
 
@@ -58,25 +57,36 @@ class World:
 
 @asynccontextmanager
 async def world(
-    replicas: int = 1, pace_s: float = 0.0, redis_url: str | None = None, **settings: Any
+    replicas: int = 1,
+    *,
+    pace_s: float = 0.0,
+    redis_url: str | None = None,
+    sockets: bool = False,
+    **settings: Any,
 ) -> AsyncIterator[World]:
-    """Run replicas in this process, on an upstream that takes its time; a Redis makes them one.
+    """Run replicas on an upstream that takes its time; a Redis makes them one service.
 
-    On leaving, nothing of them may be left.
+    They are called in this process, or reached over sockets. On leaving, nothing of them may be
+    left.
     """
     upstream = PlayingUpstream(pace_s)
-    if redis_url is not None:
-        settings["redis"] = {"url": redis_url, **settings.get("redis", {})}
+    settings["redis"] = {"url": redis_url, **settings.get("redis", {})}
     before = Traces.now()
     async with AsyncExitStack() as stack:
         made = []
         for _ in range(replicas):
             services = services_on(upstream, Settings(**settings))
-            app = create_app(services)
-            await stack.enter_async_context(lifespan(app))
-            made.append(Replica(app, services, InProcess(app)))
+            made.append(Replica(services, await _served(stack, services, sockets=sockets)))
         yield World(tuple(made), upstream)
         for each in made:
             await each.services.live.ended()
             assert_services_idle(each.services)
     await assert_no_traces(before)
+
+
+async def _served(stack: AsyncExitStack, services: Services, *, sockets: bool) -> Dial:
+    if sockets:
+        return OverSocket(await stack.enter_async_context(served_here(services)))
+    app = create_app(services)
+    await stack.enter_async_context(lifespan(app))
+    return InProcess(app)
