@@ -68,9 +68,8 @@ class LogReader(Protocol):
         """Whether the turn has ended."""
         ...
 
-    @property
-    def unread_bytes(self) -> int:
-        """How much has come since the last page."""
+    def bytes_after(self, number: int) -> int:
+        """Return how much there is after the emission of a number."""
         ...
 
     async def read(self, wait_s: float) -> Page:

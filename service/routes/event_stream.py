@@ -25,6 +25,9 @@ from statemachine import HEARTBEAT, Emission, Encoder, farewell, retry
 _PIECE_BYTES = 64 * 1024
 """What is handed over at once; after that a reader must have taken most of it."""
 
+_PART_BYTES = 32 * 1024
+"""How much of what a reader has missed is sent together; with what goes before, less than that."""
+
 _FLUSH_POLL_S = 0.05
 _LEAST_MS = 1_000
 
@@ -75,7 +78,8 @@ class EventStream(Response):
         self._after = reader.after
         self._encoder = encoder
         self._opening = retry(services.settings.retry_ms) if encoder.framed else b""
-        self._watch = Watch(reader, services.settings, framed=encoder.framed)
+        self._past: int | None = None
+        self._watch = Watch(reader, services.settings, self._unsent_bytes, framed=encoder.framed)
         self._held = held
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -132,6 +136,8 @@ class EventStream(Response):
     async def _tell(self, send: Send, emissions: Sequence[Emission]) -> bool:
         """Send emissions, and tell whether the last one is terminal."""
         last = emissions[-1]
+        if self._past is None:
+            self._past = last.number
         if len(emissions) == 1:
             data = self._whole(self._encoder.encode(last), last.number, last.number)
         else:
@@ -143,18 +149,18 @@ class EventStream(Response):
         return last.terminal
 
     async def _send_past(self, send: Send, emissions: Sequence[Emission]) -> bytes:
-        """Send what is more than a piece, as long as somebody takes it, and return the rest."""
+        """Send what is more than a part, as long as somebody takes it, and return the last one."""
         encode, first = self._encoder.encode, emissions[0].number
         parts: list[bytes] = []
         size_bytes = 0
         for emission in emissions:
-            if size_bytes >= _PIECE_BYTES:
+            part = encode(emission)
+            if parts and size_bytes + len(part) > _PART_BYTES:
                 data = self._whole(b"".join(parts), first, emission.number - 1)
                 await self._send(send, data, more=True)
                 if self._watch.over:
                     return b""
                 first, parts, size_bytes = emission.number, [], 0
-            part = encode(emission)
             parts.append(part)
             size_bytes += len(part)
         return self._whole(b"".join(parts), first, emissions[-1].number)
@@ -185,6 +191,10 @@ class EventStream(Response):
             await send({"type": "http.response.body", "body": piece, "more_body": True})
             self._watch.since = self._watch.now()
         return data[last:]
+
+    def _unsent_bytes(self) -> int:
+        """Return how much has come since the beginning that nobody has taken."""
+        return self._reader.bytes_after(max(self._after, self._past or 0))
 
     async def _flush(self) -> None:
         """Stay until the reader has taken everything: a server would wait for that for ever."""

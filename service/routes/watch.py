@@ -3,8 +3,7 @@
 1. After a silence its reader gets a heartbeat.
 2. After a time that may be set it is told to come back.
 3. A reader that takes nothing is cut off: after a time, or a moment after too much waits for it.
-   What an answer begins with may be as long as it is; only what comes while nothing is taken
-   counts as waiting.
+   What an answer begins with may be as long as it is; only what comes later counts as waiting.
 """
 
 import asyncio
@@ -57,7 +56,15 @@ class Watch:
     the reason that `sent_away` has, or because nobody takes it.
     """
 
-    def __init__(self, reader: LogReader, settings: Settings, *, framed: bool) -> None:
+    def __init__(
+        self,
+        reader: LogReader,
+        settings: Settings,
+        unsent_bytes: Callable[[], int],
+        *,
+        framed: bool,
+    ) -> None:
+        """`unsent_bytes` tells what waits to be sent, without what an answer begins with."""
         self.since = 0.0
         self.sending = True
         self.beat = False
@@ -67,6 +74,7 @@ class Watch:
         self.now = asyncio.get_running_loop().time
         self._reader = reader
         self._settings = settings
+        self._unsent_bytes = unsent_bytes
         self._framed = framed
         self._connection: Connection | None = None
         self._give_up: Callable[[], None] | None = None
@@ -121,7 +129,7 @@ class Watch:
         if now >= self.since + streams.write_timeout_s:
             self._cut("write_timeout")
         elif now >= self.since + _LOOK_S:
-            waiting_bytes = self.waiting_bytes + self._reader.unread_bytes
+            waiting_bytes = self.waiting_bytes + self._unsent_bytes()
             if waiting_bytes > streams.waiting_limit_bytes:
                 self._cut("waiting_limit")
 

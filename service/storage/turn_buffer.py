@@ -188,11 +188,10 @@ class BufferReader:
             raise LogUnavailable("The connection to the log was lost.")
         return Page((), buffer.earliest)
 
-    @property
-    def unread_bytes(self) -> int:
-        """See `LogReader.unread_bytes`."""
+    def bytes_after(self, number: int) -> int:
+        """See `LogReader.bytes_after`."""
         buffer = self._buffer
-        return sum(len(each.payload) for each in buffer.after(self.after, buffer.published))
+        return sum(len(each.payload) for each in buffer.after(number, buffer.published))
 
     def wake(self) -> None:
         """See `LogReader.wake`."""

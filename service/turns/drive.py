@@ -111,7 +111,8 @@ class Driver:
                 known = warn_unknown(turn.stream.unknown, known, turn.ids)
                 if turn.stream.ended:
                     return
-                turn.settled.set()
+                if not turn.settled.is_set():
+                    turn.settled.set()
         await self._finish(turn, Ending.END)
 
     async def _apply(self, turn: RunningTurn, batch: Sequence[bytes | ShieldChecked]) -> None:
@@ -174,9 +175,10 @@ class Driver:
     def _heard(self, turn: RunningTurn) -> None:
         """Give the upstream time again, within that of the turn; not for every token anew."""
         idle_s = self.settings.idle_timeout_s
-        until, longest = anyio.current_time() + idle_s, idle_s * _SLACK
-        if not until <= turn.reading.deadline <= until + longest:
-            turn.reading.deadline = min(until + longest, self._last_moment(turn))
+        until, longest = turn.now() + idle_s, idle_s * _SLACK
+        if not until <= turn.patient_until <= until + longest:
+            turn.patient_until = until + longest
+            turn.reading.deadline = min(turn.patient_until, self._last_moment(turn))
 
     def _last_moment(self, turn: RunningTurn) -> float:
         return turn.started_at + self.settings.turn_timeout_s

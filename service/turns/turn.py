@@ -1,5 +1,7 @@
 """One running turn: what drives it, and how it is stopped."""
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import anyio
@@ -25,7 +27,7 @@ class RunningTurn:
     upstream. `idempotency` is the claim by which the turn was started, `lost` tells that another
     process has taken the turn over. `cancels` tells that the turn ends when nobody reads it, and
     `attended_at` when somebody last did elsewhere. All times are of the event loop, in seconds;
-    that of `asked_at` is when the upstream was asked.
+    that of `asked_at` is when the upstream was asked, `patient_until` until when it may be silent.
     """
 
     ids: TurnIds
@@ -41,6 +43,8 @@ class RunningTurn:
     ending: Ending = Ending.END
     asked_at: float | None = None
     received_bytes: int = 0
+    patient_until: float = 0.0
+    now: Callable[[], float] = field(default_factory=lambda: asyncio.get_running_loop().time)
     accepted: bool = False
     untaken: bool = False
     idempotency: tuple[str, str] | None = None

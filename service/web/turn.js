@@ -168,11 +168,10 @@ export class Turn {
   }
 
   #openNotice({ method, url }, answer, resuming) {
-    this.requestId ??= answer.ok ? answer.headers.get("X-Request-Id") : null;
+    if (answer.ok) this.#know(answer.headers.get("X-Request-Id"));
     // Only a second stream of the same turn is a reconnection.
     if (this.#opened && resuming && answer.ok) this.reconnections += 1;
     this.#opened ||= answer.ok;
-    if (this.#stopping && !resuming) this.stop();
     const { pathname, search } = new URL(url);
     return {
       kind: "open",
@@ -183,6 +182,12 @@ export class Turn {
       replayed: answer.headers.get("Idempotent-Replayed") === "true",
       recording: percentDecoded(answer.headers.get("X-Turnstile-Recording")),
     };
+  }
+
+  #know(requestId) {
+    if (this.requestId !== null || !requestId) return;
+    this.requestId = requestId;
+    if (this.#stopping) settled(this.stop());
   }
 
   async *#read(reader) {
@@ -233,7 +238,8 @@ export class Turn {
   }
 
   #event(id, payload, { event, data }, state) {
-    if (event === "start") this.requestId ??= data.request_id;
+    // Pages of another origin may not see the header that has told it before.
+    if (event === "start") this.#know(data.request_id);
     if (TERMINAL.has(event)) {
       this.#terminal = { event, data };
       this.#finished = true;

@@ -6,6 +6,7 @@ import pytest
 from anyio.from_thread import BlockingPortal
 from playwright.sync_api import Browser
 
+from tests.support.answers_in_turn import answer, answering_in_turn, frame, payload, stream
 from tests.support.cutting_proxy import UNHEARD, cutting_proxy
 from tests.support.left_turns import RESTLESS, started, undisturbed
 from tests.support.server import served
@@ -47,3 +48,22 @@ def test_it_reads_a_turn_over_every_cut_and_stops_by_itself(
     # After the last one it was told that there is no more.
     assert len(proxy.passages) == len(cuts) + 2
     assert proxy.heartbeats > 0
+
+
+def test_it_comes_back_when_a_body_without_an_event_has_told_it_to(
+    chromium: Browser, elsewhere: BlockingPortal
+) -> None:
+    page_of_ours = answer(200, b"<link rel=icon href='data:,'>", {"content-type": "text/html"})
+    sent_away = stream(b"retry: 1\n", frame(1), b": rotated\nretry: 300\n")
+    rest = stream(b"retry: 1\n", frame(2))
+    answers = page_of_ours, sent_away, rest, answer(204)
+
+    with elsewhere.wrap_async_context_manager(answering_in_turn(*answers)) as server:
+        page = chromium.new_page()
+        page.goto(server.url)
+        told = page.evaluate(READ, "/turn")
+        page.close()
+
+    assert told == [[payload(number).decode(), str(number)] for number in (1, 2)]
+    assert [each.header("Last-Event-ID") for each in server.asked[1:]] == [None, "1", "2"]
+    assert server.pauses_s()[1] >= 0.3 > server.pauses_s()[2]

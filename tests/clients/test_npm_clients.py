@@ -65,6 +65,20 @@ async def test_no_byte_is_a_bad_one_to_cut_after(run: Run, service: str, client:
 
 
 @with_each
+async def test_a_service_that_rotates_its_readers_costs_them_nothing(
+    run: Run, rotating_service: str, client: str
+) -> None:
+    path = started(rotating_service).path
+
+    async with cutting_proxy(rotating_service) as proxy:
+        told = await run(client, url=proxy.url + path)
+
+    assert events_of(told) == undisturbed(rotating_service, path)
+    assert b": rotated\nretry: " in proxy.passages[0].answer
+    assert len(proxy.passages) > 3
+
+
+@with_each
 async def test_a_reader_that_is_sent_away_comes_back_when_it_was_told_to(
     run: Run, client: str
 ) -> None:

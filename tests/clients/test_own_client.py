@@ -40,6 +40,17 @@ async def test_a_question_whose_answer_is_cut_again_and_again_is_answered_whole(
     assert [each.method for each in proxy.passages] == ["POST"] + ["GET"] * len(SOME_CUTS)
 
 
+async def test_a_service_that_rotates_its_readers_costs_them_nothing(
+    run: Run, rotating_service: str
+) -> None:
+    told = await read(run, rotating_service, body=QUESTION, options={"maxTries": 1})
+
+    assert payloads_of(told) == expected(rotating_service, told)
+    assert proof_of(told)["whole"]
+    assert len(of_kind(told, "lost")) > 3
+    assert {each["reason"] for each in of_kind(told, "lost")} == {"rotated"}
+
+
 async def test_no_byte_is_a_bad_one_to_cut_after(run: Run, service: str) -> None:
     turn = started(service)
     whole = [message.data for message in undisturbed(service, turn.path)]

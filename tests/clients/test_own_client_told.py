@@ -5,6 +5,7 @@ import pytest
 from tests.clients.conftest import Run
 from tests.clients.own import of_kind, payloads_of, proof_of, read
 from tests.support.answers_in_turn import (
+    STREAM,
     AnswersInTurn,
     answer,
     answering_in_turn,
@@ -229,6 +230,24 @@ async def test_a_question_that_was_stopped_before_it_was_heard_is_not_asked_agai
 
     assert [each["kind"] for each in told] == ["proof"]
     assert len(server.asked) == 1
+
+
+async def test_a_page_of_another_origin_learns_the_number_of_its_turn_from_the_first_event(
+    run: Run,
+) -> None:
+    """Without the service's leave, browsers hide its headers from such a page."""
+    began = frame(1, "start", request_id="r9")
+    hidden = answer(200, b"retry: 200\n" + began, STREAM)
+    stopped = answer(200, b'{"interrupted": true}')
+    interrupted = stream(frame(2, "interrupted", count=2))
+
+    async with answering_in_turn(hidden, stopped, interrupted) as server:
+        told = await read(run, server.url, body=QUESTION, stopAt=0)
+
+    targets = [each.text.split(" ")[1] for each in server.asked]
+    turns = "/v1/streaming_query"
+    assert targets == [turns, f"{turns}/r9/interrupt", f"{turns}/r9"]
+    assert told[-1]["terminal"] == "interrupted"
 
 
 async def test_a_connection_without_a_sign_of_life_counts_as_lost(run: Run) -> None:

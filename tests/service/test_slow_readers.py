@@ -101,7 +101,7 @@ async def test_a_reader_that_does_not_even_take_the_headers_is_given_up(log):
     ("streams", "why"),
     [
         ({"write_timeout_s": 0.3}, "write_timeout"),
-        ({"write_timeout_s": PATIENT_S, "waiting_limit_bytes": 65_536}, "waiting_limit"),
+        ({"write_timeout_s": PATIENT_S, "waiting_limit_bytes": 300_000}, "waiting_limit"),
     ],
     ids=["time", "bytes"],
 )

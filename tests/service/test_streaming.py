@@ -1,6 +1,7 @@
 """The native stream, part by part, as it is sent (protocol, section 4)."""
 
 import anyio
+from anyio import wait_all_tasks_blocked
 
 from tests.support.applications import application, events, names
 from tests.support.asgi import exchange
@@ -156,6 +157,50 @@ async def test_a_slow_reader_holds_up_nobody():
             body = await quick.body()
 
             assert await slow.body() == body
+
+
+async def parts_of(reader):
+    """Take a body part by part."""
+    parts = []
+    while part := await reader.part():
+        parts.append(part)
+    return parts
+
+
+async def test_a_long_past_goes_out_in_parts_of_whole_events():
+    """A reader on a slow line must not have to take all of it in the time for one write."""
+    async with application(Script(answer(*["x" * 100] * 2_000))) as app:
+        turn = await app.ended()
+        async with app.resume(turn) as again:
+            parts = await parts_of(again)
+
+    assert [each.endswith(b"\n\n") for each in parts] == [True] * len(parts)
+    assert len(parts) > 2
+    assert max(map(len, parts)) < 70_000
+    assert names(b"".join(parts)) == ["start", *["token"] * 2_000, "turn_complete", "end"]
+
+
+async def test_an_event_that_is_very_large_goes_out_in_pieces():
+    script = Script((opening_chunk(), says("x" * 300_000), *closing("")))
+    async with application(script) as app, app.turn() as turn:
+        parts = await parts_of(turn)
+
+    assert max(map(len, parts)) == 65_536
+    assert names(b"".join(parts)) == ["start", "token", "turn_complete", "end"]
+
+
+async def test_a_reader_that_is_sent_away_within_a_long_past_gets_whole_events():
+    async with application(Script(answer(*["x" * 100] * 2_000))) as app:
+        turn = await app.ended()
+        async with app.resume(turn, window=0) as again:
+            body = await again.part()
+            app.services.readers.dismiss(0)
+            await wait_all_tasks_blocked()
+            body += await again.body()
+
+    whole, _, rest = body.rpartition(b"\n\n")
+    assert set(names(whole + b"\n\n")) == {"start", "token"}
+    assert rest.startswith(b": draining\nretry: ")
 
 
 async def test_a_server_may_refuse_to_send_to_who_has_left(log):

@@ -4,6 +4,7 @@ A process here is whatever Redis takes for one: it has a name and a lease of its
 Redis through a cable, which a test can pull out: then it is dead, as far as the others can tell.
 """
 
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -142,6 +143,11 @@ class Cable:
         self._caught, self._forth_free, self._back_free = (anyio.Event() for _ in range(3))
         self._free()
 
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._open) // 2
+
     def trips(self, word: bytes) -> list[bytearray]:
         """Return the round trips in which a word was said, since this was asked last."""
         sent, self.sent[:] = list(self.sent), []
@@ -277,27 +283,27 @@ class Member:
         return orphan
 
 
+def redis_log(
+    port: int, bounds: Bounds = WIDE, clock: Clock | None = None, **times: float
+) -> tuple[RedisLog, Process]:
+    """Return the log of one more process; all times are short unless they are given."""
+    usual = {"lease_s": LEASE_S, "patience_s": PATIENCE_S, "run_s": RUN_S, "keep_s": KEEP_S}
+    url = f"redis://127.0.0.1:{port}/0"
+    redis = open_redis(url, timeout_s=TIMEOUT_S, connections_limit=10)
+    process = Process(redis, Keys("turnstile"), Times(**usual | times))
+    return RedisLog(process, TurnBuffers(bounds, clock or time.monotonic)), process
+
+
 @asynccontextmanager
 async def member(
-    server: RedisServer,
-    bounds: Bounds = WIDE,
-    clock: Clock | None = None,
-    **times: float,
+    server: RedisServer, bounds: Bounds = WIDE, clock: Clock | None = None, **times: float
 ) -> AsyncIterator[Member]:
     """Run one more process; in the end it has left nothing open."""
-    chosen = Times(
-        **{"lease_s": LEASE_S, "patience_s": PATIENCE_S, "run_s": RUN_S, "keep_s": KEEP_S} | times
-    )
     async with cable_to(server) as cable:
-        redis = open_redis(
-            f"redis://127.0.0.1:{cable.port}/0", timeout_s=TIMEOUT_S, connections_limit=10
-        )
-        process = Process(redis, Keys("turnstile"), chosen)
-        turns = TurnBuffers(bounds, clock) if clock else TurnBuffers(bounds)
-        log = RedisLog(process, turns)
+        log, process = redis_log(cable.port, bounds, clock, **times)
         async with running(log):
             yield Member(log, process, cable)
-        assert not cable._open
+        await until(lambda: not cable.connections)
 
 
 @asynccontextmanager

@@ -76,7 +76,7 @@ def _install(folder: Path, place: Path) -> None:
     except subprocess.TimeoutExpired as error:
         raise CannotInstall(f"npm ci came to no end in {INSTALL_TIMEOUT_S} s") from error
     if done.returncode:
-        raise CannotInstall(f"npm ci failed in {place}: {done.stderr.strip()[-500:]}")
+        raise CannotInstall(f"npm ci failed in {place}: {done.stderr.strip()[:500]}")
     (place / COMPLETE).touch()
 
 

@@ -70,9 +70,18 @@ class RedisLog:
     async def running(self) -> AsyncIterator[None]:
         """See `EmissionLog.running`; in the end what was said is brought to Redis."""
         try:
-            async with self._writing(), self._reading():
-                yield
+            async with anyio.create_task_group() as tasks:
+                for each in (self._writer.run, self._elsewhere.run, self._lease.run):
+                    tasks.start_soon(each)
+                try:
+                    yield
+                finally:
+                    tasks.cancel_scope.cancel()
         finally:
+            # After its lease others may own its turns, and end them.
+            wait_s = min(_CLOSE_WAIT_S, self._process.times.lease_s)
+            with anyio.move_on_after(wait_s, shield=True):
+                await self._finish()
             with anyio.CancelScope(shield=True):
                 await self._redis.close()
 
@@ -124,31 +133,17 @@ class RedisLog:
         """See `EmissionLog.orphan`."""
         return await self._orphans.get()
 
-    @asynccontextmanager
-    async def _writing(self) -> AsyncIterator[None]:
-        """Write; in the end what is left, within a bounded time, and that nothing is owned."""
+    async def _finish(self) -> None:
+        """Write what is left, and say that nothing is owned any more."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._writer.run)
-            try:
-                yield
-            finally:
-                wait_s = min(_CLOSE_WAIT_S, self._process.times.lease_s)
-                with anyio.move_on_after(wait_s, shield=True), suppress(LogUnavailable):
-                    while unsettled := [each for each in self._own.values() if not each.settled]:
-                        await self._writer.settled(unsettled[0])
-                    await self._lease.end()
-                tasks.cancel_scope.cancel()
-
-    @asynccontextmanager
-    async def _reading(self) -> AsyncIterator[None]:
-        """Follow what others say, and see who lives."""
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._elsewhere.run)
-            tasks.start_soon(self._lease.run)
-            try:
-                yield
-            finally:
-                tasks.cancel_scope.cancel()
+            while unsettled := [each for each in self._own.values() if not each.settled]:
+                for each in unsettled:
+                    self._writer.write(each)
+                await self._writer.settled(unsettled[0])
+            with suppress(LogUnavailable):
+                await self._lease.end()
+            tasks.cancel_scope.cancel()
 
     async def _reader_elsewhere(self, request_id: str, after: int) -> BufferReader:
         try:
@@ -215,21 +210,17 @@ class RedisLog:
         add(buffer, cast("list[Entry]", entries))
         if fence is None or buffer.terminal is not None or request_id in self._own:
             return
-        logger.warning("turn.adopted", request_id=request_id, owner=owner)
-        self._own_now(OwnTurn(buffer, kept.estate, _Nobody(), int(fence), buffer.latest), digest)
-
-    def _own_now(self, turn: OwnTurn, digest: bytes | None) -> None:
-        ended = self._turns.find(turn.request_id)
-        turn.adopted = True
-        self._own[turn.request_id] = turn
+        ended = self._turns.find(request_id)
+        turn = OwnTurn(
+            ended or buffer, kept.estate, _Nobody(), int(fence), buffer.latest, adopted=True
+        )
+        self._own[request_id] = turn
         if ended is not None:
-            # Redis has lost how the turn has ended, and this process has ended it.
-            turn.buffer = ended
+            # Redis has lost how the turn has ended, and this process still knows.
             self._writer.write(turn)
             return
-        said = tuple(turn.buffer.emissions)
+        logger.warning("turn.adopted", request_id=request_id, owner=owner)
+        self._turns.take(buffer)
+        said = tuple(buffer.emissions)
         turn.hash(said)
-        self._turns.take(turn.buffer)
-        self._orphans.put_nowait(
-            Orphan(turn.buffer.ids, turn.estate, said, (digest or b"").decode())
-        )
+        self._orphans.put_nowait(Orphan(buffer.ids, turn.estate, said, (digest or b"").decode()))

@@ -162,6 +162,12 @@ class Reader:
         return bool(self.visits) and self.visits[0].status >= 400
 
     @property
+    def refusal(self) -> dict[str, Any]:
+        """What it was refused with."""
+        refusal: dict[str, Any] = json.loads(self.visits[0].body)
+        return refusal
+
+    @property
     def reading(self) -> bool:
         """Tell whether an answer is open."""
         return self._line is not None
