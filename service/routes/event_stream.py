@@ -26,7 +26,7 @@ _PIECE_BYTES = 64 * 1024
 """What is handed over at once; after that a reader must have taken most of it."""
 
 _PART_BYTES = 32 * 1024
-"""How much of what a reader has missed is sent together; with what goes before, less than that."""
+"""How much of what a reader has missed is sent together, in whole events."""
 
 _FLUSH_POLL_S = 0.05
 _LEAST_MS = 1_000

@@ -58,15 +58,21 @@ async def answer(request: Request) -> Response:
 async def _first_response(
     request: Request, turn: RunningTurn | str, media_type: MediaType, held: ExitStack
 ) -> Response:
-    """Answer with a stream; one that came before is known by its id."""
-    services = services_of(request)
+    """Answer with a stream; one that came before is known by its id.
+
+    Who repeats a question may say what it has of its answer, as some clients do by themselves.
+    """
+    services, joins = services_of(request), isinstance(turn, str)
     request_id = turn if isinstance(turn, str) else turn.ids.request_id
+    after = cursor(request.headers.get("last-event-id")) if joins else 0
     held.enter_context(services.readers.following(request_id))
     # Taken now: a turn may come to its end and be evicted before its first chunk was waited for.
-    reader = held.enter_context(closing(await services.log.reader(request_id, 0)))
+    reader = held.enter_context(closing(await services.log.reader(request_id, after)))
     if isinstance(turn, str):
         headers = {**stream_headers(reader.ids), "Idempotent-Replayed": "true"}
-        refusal = await _refusal(services, request_id)
+        if after and reader.at_end():
+            return Response(status_code=204, headers=headers)
+        refusal = None if after else await _refusal(services, request_id)
     else:
         with anyio.move_on_after(services.settings.commit_wait_s):
             await turn.settled.wait()

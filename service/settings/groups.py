@@ -169,7 +169,8 @@ class StreamsSettings(Group):
     waiting_limit_bytes: int = Field(
         default=1024 * 1024,
         ge=65_536,
-        description="What may wait in memory for one reader before it is cut off.",
+        description="What may wait for a reader that takes nothing for a second before it is cut "
+        "off; what its answer began with does not count.",
     )
 
 

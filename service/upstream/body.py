@@ -12,9 +12,9 @@ _ERROR_BYTES = 4_096
 """An error is short; nothing longer has to be parsed to tell."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class LiveBody:
-    """What a server sends; see `UpstreamBody`. `begun` is what came first, empty for nothing."""
+    """What a server sends; see `UpstreamBody`. `begun` is what came first, until it is read."""
 
     opening: TurnStarted | TurnResumed
     begun: Sequence[bytes]
@@ -27,9 +27,11 @@ class LiveBody:
 
     async def payloads(self) -> AsyncGenerator[Sequence[bytes]]:
         """See `UpstreamBody.payloads`."""
-        if not self.begun:
+        begun, self.begun = self.begun, ()
+        if not begun:
             return
-        yield self.begun
+        yield begun
+        del begun
         async for batch in self.rest:
             yield batch
 

@@ -11,11 +11,18 @@ Differences from the ordinary use of `llama-stack-client`, each with its reason:
 import json
 import logging
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Mapping,
+    Sequence,
+)
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
 import httpx
@@ -102,23 +109,30 @@ class Connection:
             UpstreamError: there is no answer, or it is none of events.
         """
         secrets = (*secrets, *self._secrets)
-        raw = {"X-Stainless-Raw-Response": "stream", "Accept": EVENT_STREAM, **(headers or {})}
-        timeout = self._timeout(read_s=None)
-        response: httpx.Response | None = None
+        arriving = _arriving(await self._answer(path, utf8(body), headers or {}, secrets))
         try:
-            with translated(secrets):
-                answer: Any = await self._live().post(
-                    path, body=utf8(body), cast_to=object, options=_options(raw, 0, timeout)
-                )
-            response = answer.http_response
-            _check_content_type(response)
-            async with aclosing(_batches(response, secrets)) as batches:
+            async with aclosing(_batches(arriving.data, secrets)) as batches:
                 yield batches
                 await _drain(batches)
         finally:
-            if response is not None:
-                with anyio.move_on_after(_CLOSE_WAIT_S, shield=True):
-                    await response.aclose()
+            with anyio.move_on_after(_CLOSE_WAIT_S, shield=True):
+                await arriving.close()
+
+    async def _answer(
+        self, path: str, body: object, headers: Headers, secrets: Sequence[str]
+    ) -> httpx.Response:
+        """Send JSON once and return the answer, whose body is still to come."""
+        raw = {"X-Stainless-Raw-Response": "stream", "Accept": EVENT_STREAM, **headers}
+        options = _options(raw, 0, self._timeout(read_s=None))
+        with translated(secrets):
+            answer: Any = await self._live().post(path, body=body, cast_to=object, options=options)
+        response: httpx.Response = answer.http_response
+        content_type = response.headers.get("content-type", "")
+        if not content_type.lower().startswith(EVENT_STREAM):
+            with anyio.move_on_after(_CLOSE_WAIT_S, shield=True):
+                await response.aclose()
+            raise fault("upstream_not_a_stream", f"content type {content_type[:100]!r}")
+        return response
 
     async def _request(
         self,
@@ -207,12 +221,6 @@ def _parsed(response: httpx.Response) -> Any:  # noqa: ANN401 # as above
         raise fault("upstream_not_json", repr(response.content[:100])) from odd
 
 
-def _check_content_type(response: httpx.Response) -> None:
-    content_type = response.headers.get("content-type", "")
-    if not content_type.lower().startswith(EVENT_STREAM):
-        raise fault("upstream_not_a_stream", f"content type {content_type[:100]!r}")
-
-
 async def _drain(batches: AsyncGenerator[Sequence[bytes]]) -> None:
     """Read a body that is at its end to the end: its connection can then be used again."""
     with anyio.move_on_after(_DRAIN_WAIT_S), suppress(UpstreamReset, UpstreamError):
@@ -220,16 +228,28 @@ async def _drain(batches: AsyncGenerator[Sequence[bytes]]) -> None:
             pass
 
 
-def _unpacked(response: httpx.Response) -> AsyncIterator[bytes]:
-    """Return what arrives, without the stages of the client that only a packed body needs."""
-    packed = "content-encoding" in response.headers
-    return (
-        response.aiter_bytes() if packed else aiter(cast("httpx.AsyncByteStream", response.stream))
-    )
+class _Arriving(NamedTuple):
+    """A body that arrives, and how it is closed."""
+
+    data: AsyncIterator[bytes]
+    close: Callable[[], Awaitable[None]]
+
+
+def _arriving(response: httpx.Response) -> _Arriving:
+    """Return the body without the stages of the client, which only a packed one needs.
+
+    So what was asked and all that belongs to it need not be kept for as long as a turn runs.
+    """
+    from service.upstream.transport import BODY
+
+    if "content-encoding" in response.headers:
+        return _Arriving(response.aiter_bytes(), response.aclose)
+    body: httpx.AsyncByteStream = response.extensions.get(BODY, response.stream)
+    return _Arriving(aiter(body), body.aclose)
 
 
 async def _batches(
-    response: httpx.Response, secrets: Sequence[str]
+    arriving: AsyncIterator[bytes], secrets: Sequence[str]
 ) -> AsyncGenerator[Sequence[bytes]]:
     """Yield the payloads of each read that completes any; a body that ends inside one was cut.
 
@@ -237,7 +257,7 @@ async def _batches(
     """
     reader = FrameReader()
     with reading():
-        async for data in _unpacked(response):
+        async for data in arriving:
             try:
                 batch = reader.feed(data)
             except FrameTooLarge as refused:

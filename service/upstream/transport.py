@@ -20,6 +20,9 @@ import aiohttp
 import anyio
 import httpx
 
+BODY = "body"
+"""The extension of an answer that holds its body as it arrives."""
+
 _KEEPALIVE_S = 3.0
 """Servers close idle connections after 5 s (uvicorn's default): a request on one that closes at
 that moment would fail, so ours are closed first."""
@@ -70,8 +73,13 @@ class Transport(httpx.AsyncBaseTransport):
                 timeout=_timeout(request),
                 trace_request_ctx=connecting,
             )
+        body = _Body(answer)
         return httpx.Response(
-            answer.status, headers=answer.raw_headers, stream=_Body(answer), request=request
+            answer.status,
+            headers=answer.raw_headers,
+            stream=body,
+            request=request,
+            extensions={BODY: body},
         )
 
     async def aclose(self) -> None:

@@ -34,6 +34,7 @@ HARMS = st.builds(
     st.integers(0, 20),
     st.sampled_from(list(GARBAGE)),
 )
+GRACE_S = 10
 SETTINGS = {
     "suppress_health_check": list(HealthCheck),
     "phases": set(Phase)
@@ -88,7 +89,7 @@ class Stage:
             "first_chunk_timeout_s": 60 * second,
             "turn_timeout_s": 400 * second,
             "commit_wait_s": 2 * second,
-            "disconnect_grace_s": 10 * second,
+            "disconnect_grace_s": GRACE_S * second,
             "retry_ms": round(1_000 * second),
             "streams": {"rotate_s": 30 * second, "per_turn_limit": 4},
             "redis": {"lease_s": 2.0},
@@ -294,7 +295,18 @@ class TurnMachine(RuleBasedStateMachine):
         for turn in self.turns:
             turn.silent += seconds
             turn.disturbed |= turn.silent > 40
+        unread = [each for each in self.turns if self.is_unread(each)]
         self.run(asyncio.sleep(seconds * self.stage.second_s))
+        if seconds > GRACE_S and self.stage.loop_factory is not None:
+            assert [each for each in unread if self.runs(each)] == []
+
+    def runs(self, turn):
+        return any(turn.request_id in each.services.live for each in self.world.replicas)
+
+    def is_unread(self, turn):
+        """Tell whether a turn is to be cancelled that nobody reads, or is about to."""
+        reads = any(each in self.busy for each in turn.readers)
+        return bool(turn.fields) and self.runs(turn) and not reads
 
     def teardown(self):
         try:

@@ -71,7 +71,7 @@ async def is_kept(log, ids):
     return True
 
 
-@pytest.mark.parametrize("after", range(5))
+@pytest.mark.parametrize("after", [0, 2, 4])
 async def test_a_reader_gets_what_follows_its_cursor_in_order(logs, after):
     async with logs() as log:
         await log.write(3)

@@ -179,3 +179,18 @@ async def test_the_turn_of_a_key_can_be_read_as_text_too():
 
     assert text == b"Hello"
     assert [each["event"] for each in events(native)][-1] == "end"
+
+
+async def test_a_repeated_question_may_go_on_after_what_its_caller_has():
+    async with application(HELLO) as app:
+        async with app.turn(headers=KEY) as first:
+            said = await first.body()
+        cut = said.index(b"id: 3\n")
+        async with app.turn(headers={**KEY, "Last-Event-ID": "2"}) as again:
+            rest = await again.body()
+        last = str(said.count(b"id: "))
+        async with app.turn(headers={**KEY, "Last-Event-ID": last}) as nothing:
+            await nothing.body()
+
+    assert rest.removeprefix(b"retry: 1000\n") == said[cut:]
+    assert (again.status, nothing.status) == (200, 204)

@@ -4,6 +4,7 @@ import time
 from itertools import count
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from service.errors import LogUnavailable, TurnUnknown
@@ -76,10 +77,10 @@ async def comes_back(member: Member, after: int, request_id="turn"):
 
 
 async def talks(member: Member, first: int):
-    """Say something all the time."""
+    """Say something all the time: there is always something under way."""
     for number in count(first):
         member.log.append("turn", (token(number),))
-        await anyio.sleep(0.005)
+        await anyio.lowlevel.checkpoint()
 
 
 async def test_readers_at_the_owner_wait_for_a_slow_redis_only_so_long(server, owner):

@@ -1,5 +1,6 @@
 """A turn has one owner: what becomes of it when its process dies, or is taken for dead."""
 
+import time
 from dataclasses import replace
 
 import anyio
@@ -21,7 +22,6 @@ from tests.support.logs import (
     Control,
     member,
     numbers,
-    take,
     take_all,
     terminal,
     token,
@@ -31,6 +31,7 @@ from tests.support.logs import (
 
 KEYS = Keys("turnstile")
 LONG_S = 60.0
+SHORT_S = 0.3
 
 pytestmark = pytest.mark.slow
 
@@ -211,18 +212,46 @@ async def test_who_leaves_in_order_leaves_nobody_waiting_for_its_lease(redis_ser
     assert orphan.ids == TURN
 
 
-async def test_who_has_just_come_leaves_others_the_time_to_say_that_they_live(
-    redis_server, owner, heir
-):
+async def test_who_has_just_come_leaves_others_the_time_to_say_that_they_live(redis_server):
     """What it finds may be older than they are: Redis may have been restored from a copy."""
-    await until(lambda: heir.log._lease._renewed_at)
-    await owner.drives(1)
-    redis_server.ask("DEL", KEYS.lease(owner.name))
-    with anyio.move_on_after(LEASE_S):
-        await heir.log.orphan()
-    owner.log.append("turn", (token(2),))
+    async with member(redis_server, lease_s=LONG_S) as owner:
+        await owner.drives(1)
+        redis_server.ask("DEL", KEYS.lease(owner.name))
+        began = time.monotonic()
+        async with member(redis_server) as heir:
+            await heir.inherits()
 
-    assert await owner.log.flush("turn")
+    assert time.monotonic() - began > 0.9 * LEASE_S
+
+
+async def test_who_could_not_reach_redis_leaves_others_the_time_to_come_back_too(
+    redis_server, heir
+):
+    async with member(redis_server, lease_s=LONG_S) as owner:
+        await owner.drives(1)
+        await until(lambda: heir.log._lease._renewed_at)
+        await heir.cable.pull()
+        await until(lambda: heir.log._lease.unsure)
+        began = time.monotonic()
+        redis_server.ask("DEL", KEYS.lease(owner.name))
+        heir.cable.plug()
+        await heir.inherits()
+
+    assert time.monotonic() - began > 0.9 * LEASE_S
+
+
+async def test_who_was_not_heard_for_as_long_as_a_lease_is_patient_too(redis_server):
+    """Redis may have been paused for all: nothing has failed, and every lease has ended."""
+    async with member(redis_server, lease_s=SHORT_S) as heir:
+        lease = heir.log._lease
+        with heir.cable.held(at=b"HGETALL") as caught:
+            await caught.wait()
+            before = lease._renewed_at
+            await anyio.sleep(1.1 * SHORT_S)
+        await until(lambda: lease._renewed_at > before)
+
+        assert lease._patient_until > before + SHORT_S
+        assert not lease.unsure
 
 
 async def test_what_could_be_adopted_only_half_is_finished(owner, heir, redis_server):
@@ -291,18 +320,33 @@ async def test_what_another_version_has_to_end_keeps_no_other_turn_from_its_end(
     assert redis_server.ask("HGET", KEYS.turn("turn"), "owner").decode() == owner.name
 
 
-async def test_many_orphans_cost_nobody_its_own_lease(owner, heir, redis_server):
+async def test_many_orphans_keep_nobody_from_saying_that_it_lives(redis_server, owner):
     turns = [TurnIds(f"turn {number}", "conversation") for number in range(300)]
     for ids in turns:
         await owner.log.open(ids, ESTATE, Control())
         owner.log.append(ids.request_id, tokens(1, 20))
     await owner.log.flush(turns[-1].request_id)
-    control = await heir.drives(1)
     await owner.cable.pull()
-    got = {(await heir.inherits()).ids for _ in turns}
-    heir.log.append("turn", (token(2),))
+    got, renewals = set(), set()
+    async with member(redis_server, lease_s=SHORT_S) as heir:
+        for _ in turns:
+            got.add((await heir.inherits()).ids)
+            renewals.add(heir.log._lease._renewed_at)
 
     assert got == set(turns)
-    assert await heir.log.flush("turn")
-    assert not control.lost
-    assert (await take(await heir.log.reader("turn", 1), 1))[0].number == 2
+    assert len(renewals) > 1
+
+
+async def test_what_a_heir_says_is_in_the_digest_too(redis_server):
+    """Though it has not said what comes before; it may die like the first owner."""
+    bounds = replace(WIDE, turn_bytes=10_000)
+    async with member(redis_server, bounds) as owner, member(redis_server, bounds) as heir:
+        await owner.drives(3)
+        await owner.cable.pull()
+        with anyio.fail_after(WAIT_S):
+            await heir.log.orphan()
+        heir.log.append("turn", tokens(4, 100))
+        await heir.log.flush("turn")
+        digest = redis_server.ask("HGET", KEYS.turn("turn"), "digest")
+
+    assert digest.decode() == digest_of(each.payload for each in tokens(1, 100))

@@ -200,6 +200,26 @@ async def test_a_long_past_is_no_reason_to_be_cut_off(log):
     assert b"".join(parts) == whole.content
 
 
+async def test_only_what_comes_later_is_too_much_for_who_takes_nothing(log):
+    """Who is cut off has waited for a shorter time."""
+    flood = anyio.Event()
+    lasting = Script((opening_chunk(), flood, *PIECES, *closing("")))
+    async with application(FLOOD, lasting, streams={"waiting_limit_bytes": 300_000}) as app:
+        ended = await app.ended()
+        async with app.resume(ended, window=0) as patient, app.turn() as turn:
+            await turn.part()
+            async with app.resume(turn, window=0) as stuck:
+                await stuck.part()
+                flood.set()
+                await until(lambda: stuck.crash)
+
+                assert patient.crash is None
+            body = await patient.body()
+
+    assert cuts(log) == ["waiting_limit"]
+    assert names(body)[-1] == "end"
+
+
 async def test_a_reader_that_is_told_nothing_is_not_slow(log):
     script = Script((opening_chunk(), NEVER))
     streams = {"write_timeout_s": 0.01}

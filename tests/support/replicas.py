@@ -155,10 +155,16 @@ async def replicas(
         for number, port in enumerate(_free_ports(count)):
             key = f"replica-{number}"
             made.append(Replica(key, port, {**common, "upstream_api_key": key}))
-            stack.push_async_callback(made[-1].close)
+        stack.push_async_callback(_close, made)
         await asyncio.gather(*(each.start() for each in made))
         url = stack.enter_context(nginx([each.port for each in made]))
         yield Replicas(made, model, redis, url)
+
+
+async def _close(made: Iterable[Replica]) -> None:
+    # Also when the test is cancelled: no process may outlive it.
+    with anyio.CancelScope(shield=True):
+        await asyncio.gather(*(each.close() for each in made))
 
 
 _SETTINGS = {
@@ -180,9 +186,12 @@ def nginx(ports: Iterable[int]) -> Iterator[str]:
         place = Path(name)
         (place / "nginx.conf").write_text(configured(NGINX.read_text(), port, ports, place))
         command = ["nginx", "-p", name, "-c", "nginx.conf", "-e", "stderr", "-g", _directives()]
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        with (
+            (place / "said").open("w+") as said,
+            subprocess.Popen(command, stderr=said) as process,
+        ):
             try:
-                _wait_for(port, process)
+                _wait_for(port, process, place / "said")
                 yield f"http://127.0.0.1:{port}"
             finally:
                 process.terminate()
@@ -209,14 +218,13 @@ def _directives() -> str:
     return "daemon off; user root;" if os.geteuid() == 0 else "daemon off;"
 
 
-def _wait_for(port: int, process: subprocess.Popen[str]) -> None:
+def _wait_for(port: int, process: subprocess.Popen[bytes], said: Path) -> None:
     while True:
         try:
             socket.create_connection(("127.0.0.1", port)).close()
         except ConnectionRefusedError:
             if process.poll() is not None:
-                assert process.stderr is not None
-                raise RuntimeError(process.stderr.read()) from None
+                raise RuntimeError(said.read_text()) from None
             continue
         return
 

@@ -58,10 +58,36 @@ class _Pool(BlockingConnectionPool):
 
     async def ensure_connection(self, connection: Any) -> None:  # noqa: ANN401 # has few types
         """See `ConnectionPool.ensure_connection`."""
-        writer = connection._writer  # noqa: SLF001 # nothing public tells
-        if writer is not None and writer.is_closing():
-            await connection.disconnect(nowait=True)
+        await _leave_reset(connection)
         await super().ensure_connection(connection)
+
+
+class _Held:
+    """One connection of a pool, for who asks all the time: to get one costs as much as to ask."""
+
+    def __init__(self, connections: _Connections, connection: _Connection) -> None:
+        self._connections = connections
+        self._connection = connection
+
+    def make_connection(self) -> _Connection:
+        return self._connections.make_connection()
+
+    async def get_connection(self) -> _Connection:
+        await _leave_reset(self._connection)
+        return self._connection
+
+    async def release(self, connection: _Connection) -> None:
+        """It is held until the end."""
+
+    async def aclose(self) -> None:
+        await self._connections.release(self._connection)
+
+
+async def _leave_reset(connection: Any) -> None:  # noqa: ANN401 # has few types
+    """Disconnect what the other side has reset; it is connected anew when it is used."""
+    writer = connection._writer  # noqa: SLF001 # nothing public tells
+    if writer is not None and writer.is_closing():
+        await connection.disconnect(nowait=True)
 
 
 class Script:
@@ -136,6 +162,22 @@ class SharedRedis:
                 for at, reply in zip(unknown, again, strict=True):
                     replies[at] = reply
             return [_good(each) for each in replies]
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator["SharedRedis"]:
+        """Yield the same Redis, over one connection that nobody else uses meanwhile.
+
+        Raises:
+            LogUnavailable: there is no connection.
+        """
+        with self._watched():
+            async with asyncio.timeout(self._timeout_s):
+                connection = await self._connections.get_connection()
+        held = SharedRedis(_Held(self._connections, connection), self._timeout_s)
+        try:
+            yield held
+        finally:
+            await held.close()
 
     async def close(self) -> None:
         """Close all connections."""

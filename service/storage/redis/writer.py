@@ -15,7 +15,7 @@ import structlog
 from service.domain import Estate
 from service.errors import LogUnavailable
 from service.ports import TurnControl
-from service.storage.redis.connection import Argument, Reply, Run, milliseconds
+from service.storage.redis.connection import Argument, Reply, Run, SharedRedis, milliseconds
 from service.storage.redis.ownership import APPEND, FENCED, OPEN, UNKNOWN, behind
 from service.storage.redis.process import Process
 from service.storage.redis.values import encode
@@ -125,17 +125,20 @@ class Writer:
         delay_s = 0.0
         while True:
             await self._wanted.wait()
-            self._wanted.clear()
             try:
-                await self._write_all()
-                delay_s = 0.0
+                async with self._redis.held() as redis:
+                    while True:
+                        await self._wanted.wait()
+                        self._wanted.clear()
+                        await self._write_all(redis)
+                        delay_s = 0.0
             except LogUnavailable:
                 self._detach()
                 delay_s = min(max(2 * delay_s, 0.05), 1.0)
                 await asyncio.sleep(delay_s)
                 self._wanted.set()
 
-    async def _write_all(self) -> None:
+    async def _write_all(self, redis: SharedRedis) -> None:
         turns = [each for each in self._waiting.values() if not each.settled]
         self._under_way, self._waiting = turns, {}
         if not turns:
@@ -144,7 +147,7 @@ class Writer:
         loop = asyncio.get_running_loop()
         patience = loop.call_later(self._times.patience_s, self._detach)
         try:
-            replies = await self._redis.run_all([self._run(turn) for turn in turns])
+            replies = await redis.run_all([self._run(turn) for turn in turns])
         except LogUnavailable:
             self._waiting = {turn.request_id: turn for turn in turns} | self._waiting
             raise

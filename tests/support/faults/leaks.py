@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,8 +10,9 @@ from pathlib import Path
 from service.turns.services import Services
 from tests.support.redis_server import RedisServer
 
-_PATIENCE_S = 10.0
 _POLL_S = 0.05
+_NO_CONNECTION = frozenset({"06", "0A"})
+"""States in /proc/net/tcp: one that is over for both sides, and a listener."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +83,11 @@ def memory_kib_of(pid: int) -> int:
     raise LookupError(message)
 
 
-def wait_for_descriptors(pid: int, at_most: int) -> int:
-    """Wait until a process has no more open than that, or for a while; returns how many."""
-    deadline = time.monotonic() + _PATIENCE_S
-    while (found := len(descriptors_of(pid))) > at_most and time.monotonic() < deadline:
-        time.sleep(_POLL_S)
-    return found
+def connections_at(port: int) -> list[str]:
+    """Return the states of all connections that clients have at a port of this machine."""
+    rows = (each.split() for each in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    states = [row[3] for row in rows if row[1].endswith(f":{port:04X}")]
+    return [each for each in states if each not in _NO_CONNECTION]
 
 
 def _kind(task: asyncio.Task[object]) -> str:

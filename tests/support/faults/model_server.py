@@ -85,12 +85,13 @@ class ModelServer:
         return [each for each in self.asked if each.question == question]
 
     async def __call__(self, peer: Peer) -> None:
-        """Serve a connection."""
-        while True:
+        """Serve a connection until it is reset."""
+        close = Close.END
+        while close is Close.END:
             head, _, body = (await peer.request()).partition(b"\r\n\r\n")
             method, target = head.decode().split(" ")[:2]
             if method == "POST" and target == "/v1/responses":
-                await self._answer(peer, head, json.loads(body))
+                close = await self._answer(peer, head, json.loads(body))
             elif method == "DELETE":
                 await peer.send(answering(b"{}"))
             elif method == "GET" and target in self._offered:
@@ -98,15 +99,21 @@ class ModelServer:
             else:
                 await peer.send(_UNKNOWN)
 
-    async def _answer(self, peer: Peer, head: bytes, body: Mapping[str, Any]) -> None:
+    async def _answer(self, peer: Peer, head: bytes, body: Mapping[str, Any]) -> Close:
         said = body["input"]
         question = said if isinstance(said, str) else said[-1]["content"]
         asked = Asked(_key(head), question, said)
         self.asked.append(asked)
+        speech = self._speeches[question]
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_watch, peer, asked)
-            await _speak(peer, self._speeches[question], asked)
+            await _speak(peer, speech, asked)
             tasks.cancel_scope.cancel()
+        if speech.play.close is Close.END:
+            await peer.send(END)
+        elif not asked.left.is_set():
+            await _reset(peer)
+        return speech.play.close
 
 
 async def _watch(peer: Peer, asked: Asked) -> None:
@@ -122,13 +129,8 @@ async def _speak(peer: Peer, speech: Speech, asked: Asked) -> None:
         await peer.part(b"data: " + payload + b"\n\n")
         asked.said += 1
         await anyio.sleep(speech.pace_s)
-    match speech.play.close:
-        case Close.END:
-            await peer.send(END)
-        case Close.NEVER:
-            await asked.left.wait()
-        case Close.RESET:
-            await _reset(peer)
+    if speech.play.close is Close.NEVER:
+        await asked.left.wait()
 
 
 async def _reset(peer: Peer) -> None:

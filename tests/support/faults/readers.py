@@ -126,6 +126,7 @@ class Reader:
     def __init__(self, dial: Dial, request_id: str = "", after: str = "") -> None:
         self.dial = dial
         self.request_id = request_id
+        self.question = ""
         self.after = after
         self.visits: list[Visit] = []
         self._line: Line | None = None
@@ -176,6 +177,7 @@ class Reader:
         self, query: str, headers: Mapping[str, str] | None = None, **fields: object
     ) -> Visit:
         """Ask a question; the answer is its turn, or a refusal, which is read to its end."""
+        self.question = query
         narrow = bool(fields.pop("narrow", False))
         body = json.dumps({"query": query, **fields}).encode()
         visit = await self._send("POST", TURNS, body, headers or {}, narrow=narrow)

@@ -1,0 +1,145 @@
+"""What `deploy/nginx.conf` promises, before two real processes."""
+
+import asyncio
+
+import pytest
+
+from tests.support.faults.laws import assert_laws, assert_whole
+from tests.support.faults.model_server import Speech, counting, words
+from tests.support.fixtures import anyio_backend
+from tests.support.replicas import replicas, until
+
+__all__ = ["anyio_backend"]
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+async def here():
+    async with replicas(2, disconnect_grace_s="0.2", redis_lease_s="0.6") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def anyio_backend():
+    return "asyncio", {"use_uvloop": True}
+
+
+async def test_every_event_comes_through_when_it_is_sent(here):
+    play = words("One ", "by ", "one.")
+    gates = {number: asyncio.Event() for number in range(4, len(play.payloads))}
+    here.model.says("One by one?", Speech(play, gates=gates))
+    reader = here.reader()
+    await reader.ask("One by one?", {"Accept-Encoding": "gzip"})
+    for gate in gates.values():
+        await reader.read(events=1)
+        gate.set()
+    await reader.follow()
+
+    assert_whole(reader)
+    assert "content-encoding" not in reader.visit.headers
+    assert reader.visit.headers["cache-control"] == "no-cache, no-transform"
+
+
+async def test_the_service_sees_a_reader_leave(here):
+    here.model.says("Anybody?", Speech(counting(2_000), pace_s=0.01))
+    reader = here.reader()
+    await reader.ask("Anybody?", on_disconnect="cancel")
+    await reader.read(events=3)
+
+    await reader.drop()
+
+    [asked] = here.model.to("Anybody?")
+    await asyncio.wait_for(asked.left.wait(), 5)
+    await reader.follow()
+    assert_whole(reader)
+    assert reader.events[-1].name == "interrupted"
+
+
+async def test_a_head_ends_at_once(here):
+    here.model.says("Head?", Speech(counting(100), pace_s=0.01))
+    reader = here.reader()
+    await reader.ask("Head?")
+    looks = here.reader(of=reader)
+
+    await looks.head()
+
+    assert_laws(looks)
+    await reader.follow()
+
+
+async def test_large_questions_come_through_and_larger_ones_are_refused(here):
+    long = "x" * 30_000
+    here.model.says(long, Speech(words("Long.")))
+    document = {"attachment_type": "log", "content_type": "text/plain", "content": "y" * 400_000}
+    reader, refused = here.reader(), here.reader()
+    here.model.says(long, Speech(words("Long.")))
+
+    await reader.ask(long)
+    await reader.follow()
+    await refused.ask("Too long?", attachments=[document] * 6)
+
+    assert_whole(reader)
+    assert refused.visit.status == 413
+
+
+async def drains(replica):
+    """Tell a replica to end, and wait until it refuses new turns."""
+    replica.terminate()
+
+    async def refuses():
+        line = await replica.dial("GET", "/readyz")
+        await line.hang_up()
+        return line.status == 503
+
+    async with asyncio.timeout(5):
+        while not await refuses():
+            await asyncio.sleep(0.02)
+
+
+async def busy(here, replica):
+    """Let a turn run on a replica, so that it takes its time to end."""
+    question = here.model.says(f"Busy {replica.key}?", Speech(counting(400), pace_s=0.01))
+    reader = here.reader(replica)
+    await reader.ask(question)
+    return reader
+
+
+async def test_a_draining_process_is_skipped_and_two_are_said_to_be():
+    async with replicas(2, drain_timeout_s="20") as here:
+        first, second = here.each
+        running = await busy(here, first)
+        await drains(first)
+        for number in range(4):
+            question = here.model.says(f"{number}?", Speech(words("Yes.")))
+            reader = here.reader()
+            await reader.ask(question, {"Idempotency-Key": str(number)})
+            await reader.follow()
+            assert_whole(reader)
+            assert (await here.owner(question)) is second
+
+        also_running = await busy(here, second)
+        await drains(second)
+        for headers in ({}, {"Idempotency-Key": "k"}):
+            refused = here.reader()
+            await refused.ask("Anybody there?", headers)
+            assert (refused.visit.status, refused.refusal["code"]) == (503, "stopping")
+            assert refused.visit.headers["retry-after"] == "1"
+        for each in (running, also_running):
+            each.dial = here.dial
+            stopping = asyncio.create_task(each.interrupt())
+            await each.follow()
+            await stopping
+            assert_whole(each, lost=True)
+
+
+async def test_a_dead_process_is_skipped():
+    async with replicas(2) as here:
+        here.each[0].kill()
+
+        for number in range(4):
+            question = here.model.says(f"{number}?", Speech(words("Yes.")))
+            reader = here.reader()
+            await reader.ask(question)
+            await reader.follow()
+            assert_whole(reader)
