@@ -27,7 +27,7 @@ LOADS = {
     FEW: tuple(STARTERS),
     MANY: tuple(STARTERS),
     FIFTY: tuple(STARTERS),
-    UNPACED: (*SERVICE, "seed"),
+    UNPACED: (*SERVICE, "seed", "fast-seed"),
     THOUSAND: SERVICE,
 }
 WARM_UP = Load(4, 50)

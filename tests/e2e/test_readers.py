@@ -82,7 +82,7 @@ def test_who_has_read_everything_gets_nothing_more(gateway):
 
 def test_stopping_turnstile_tells_its_readers_and_the_server(gateway):
     with (
-        gateway.with_settings(drain_timeout_s=0.5) as stopping,
+        gateway.with_settings(drain_timeout_s="0.5") as stopping,
         stopping.asking(SLOW, shield_ids=[]) as stream,
     ):
         stream.until("token")

@@ -41,6 +41,13 @@ SETTINGS = {
     - {Phase.explain}
     - ({Phase.shrink} if os.environ.get("NOSHRINK") else set()),
 }
+TURNS = {
+    "name": st.sampled_from(list(PLAYS)),
+    "harm": HARMS,
+    "together": st.integers(1, 4),
+    "cancels": st.booleans(),
+    "ahead": st.integers(0, 8),
+}
 ANY = st.integers(0, 1_000)
 """Stands for one of those that there are."""
 
@@ -118,7 +125,6 @@ class TurnMachine(RuleBasedStateMachine):
 
         return self.runner.run(acted())
 
-    @initialize()
     def begin(self):
         async def hold(opened, over):
             stage = self.stage
@@ -134,15 +140,17 @@ class TurnMachine(RuleBasedStateMachine):
 
         self.world: World = self.run(open_world())
 
-    @rule(
-        name=st.sampled_from(list(PLAYS)),
-        harm=HARMS,
-        together=st.integers(1, 4),
-        cancels=st.booleans(),
-    )
-    def ask(self, name, harm, together, cancels):
+    @initialize(**TURNS)
+    def begin_with_a_turn(self, name, harm, together, cancels, ahead):
+        self.begin()
+        self.ask(name, harm, together, cancels, ahead)
+
+    @rule(**TURNS)
+    def ask(self, name, harm, together, cancels, ahead):
         spoilt = PLAYS[name].harmed(harm)
         gates = [anyio.Event() for _ in range(len(spoilt.payloads) + 1)]
+        for gate in gates[:ahead]:
+            gate.set()
         question = self.world.upstream.says(script_of(spoilt, gates, together=together))
         fields = {"on_disconnect": "cancel"} if cancels else {}
         turn = Turn(question, spoilt, gates, fields, disturbed=cancels)
@@ -190,6 +198,13 @@ class TurnMachine(RuleBasedStateMachine):
         self.run(self.drops(reader))
         if for_good:
             self.gone.add(reader)
+
+    @precondition(lambda self: self.known())
+    @rule(number=ANY)
+    def everybody_leaves_a_turn(self, number):
+        turn = self.known()[number % len(self.known())]
+        for reader in [each for each in turn.readers if each in self.busy]:
+            self.run(self.drops(reader))
 
     async def drops(self, reader):
         task = self.busy.pop(reader)
@@ -364,7 +379,7 @@ def play_sessions(stage, sessions, steps):
 
 
 def test_anything_may_happen_in_one_process():
-    play_sessions(ALONE, sessions=30, steps=25)
+    play_sessions(ALONE, sessions=50, steps=25)
 
 
 @pytest.mark.slow

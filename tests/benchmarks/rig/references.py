@@ -1,6 +1,7 @@
 """What the service is compared with, as bare as it can be.
 
-Run as a script: `python -m tests.benchmarks.rig.references NAME PORT UPSTREAM DIALECT`.
+Run as a script: `python -m tests.benchmarks.rig.references NAME PORT UPSTREAM DIALECT SERVER`.
+`SERVER` is how uvicorn serves: `plain`, as it is installed, or `fast`, as the service has it.
 """
 
 import json
@@ -93,20 +94,23 @@ def _told(chunk: Any) -> tuple[str, str]:
 
 
 APPS = {"passthrough": passthrough, "seed": seed}
+SERVERS: dict[str, dict[str, Any]] = {
+    "plain": {"loop": "asyncio", "http": "h11"},
+    "fast": {"loop": "uvloop", "http": "httptools"},
+}
 
 
 def main() -> None:
     """Serve until the process is ended."""
-    name, port, upstream, dialect = sys.argv[1:]
+    name, port, upstream, dialect, server = sys.argv[1:]
     app = APPS[name](upstream, dialect)
     uvicorn.run(
         app,
         host="127.0.0.1",
         port=int(port),
-        loop="uvloop",
-        http="httptools",
         log_level="warning",
         access_log=False,
+        **SERVERS[server],
     )
 
 

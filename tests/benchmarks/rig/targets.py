@@ -1,4 +1,4 @@
-"""Whom the benchmark measures: the service on either log, and three references."""
+"""Whom the benchmark measures: the service on either log, and the references."""
 
 import importlib.util
 import json
@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from service.settings import setting_names
@@ -99,13 +100,6 @@ def redis(bench: Bench) -> Iterator[Target]:
 
 
 @contextmanager
-def passthrough(bench: Bench) -> Iterator[Target]:
-    """Starlette and httpx."""
-    with _reference(bench, "passthrough", bench.script.path, bench.script.terminal) as target:
-        yield target
-
-
-@contextmanager
 def nginx(bench: Bench) -> Iterator[Target]:
     """One nginx, buffering off."""
     port, directory = free_port(), bench.directory / "nginx"
@@ -120,20 +114,31 @@ def nginx(bench: Bench) -> Iterator[Target]:
 
 
 @contextmanager
-def seed(bench: Bench) -> Iterator[Target]:
+def passthrough(bench: Bench, server: str) -> Iterator[Target]:
+    """Starlette and httpx."""
+    reference = ("passthrough", server)
+    with _reference(bench, reference, bench.script.path, bench.script.terminal) as target:
+        yield target
+
+
+@contextmanager
+def seed(bench: Bench, server: str) -> Iterator[Target]:
     """The shape of the seed system."""
     if importlib.util.find_spec("fastapi") is None:
         raise NotStarted("fastapi is not installed (the extra `benchmark`)")
-    with _reference(bench, "seed", "/v1/streaming_query", b'"event": "end"') as target:
+    reference = ("seed", server)
+    with _reference(bench, reference, "/v1/streaming_query", b'"event": "end"') as target:
         yield target
 
 
 STARTERS: dict[str, Starter] = {
     "memory": memory,
     "redis": redis,
-    "passthrough": passthrough,
+    "passthrough": partial(passthrough, server="plain"),
+    "fast-passthrough": partial(passthrough, server="fast"),
     "nginx": nginx,
-    "seed": seed,
+    "seed": partial(seed, server="plain"),
+    "fast-seed": partial(seed, server="fast"),
 }
 
 
@@ -150,13 +155,16 @@ def _service(bench: Bench, name: str, **settings: str) -> Iterator[Target]:
 
 
 @contextmanager
-def _reference(bench: Bench, name: str, path: str, terminal: bytes) -> Iterator[Target]:
-    port = free_port()
+def _reference(
+    bench: Bench, reference: tuple[str, str], path: str, terminal: bytes
+) -> Iterator[Target]:
+    (name, server), port = reference, free_port()
     command = [sys.executable, "-m", "tests.benchmarks.rig.references", name, str(port)]
-    command += [bench.upstream, bench.script.dialect]
+    command += [bench.upstream, bench.script.dialect, server]
     with started(command, port, bench.core, bench.directory, clean_environment()) as process:
         process.wait_for_port()
-        yield Target(name, process, _request(path), terminal)
+        called = name if server == "plain" else f"{server}-{name}"
+        yield Target(called, process, _request(path), terminal)
 
 
 def _program(name: str) -> str:
