@@ -3,6 +3,7 @@
 What is ready goes out in one send, and nothing waits for more to come.
 """
 
+import asyncio
 import math
 import random
 from collections.abc import Sequence
@@ -90,13 +91,17 @@ class EventStream(Response):
         """
         connection = connection_of(scope)
         with self._held, self._readers.present(self._watch):
-            async with anyio.create_task_group() as tasks:
-                give_up = tasks.cancel_scope.cancel
-                tasks.start_soon(self._listen, receive)
+            # Not anyio's group, in which every task has an event of its own: a kilobyte.
+            async with asyncio.TaskGroup() as tasks:
+                listening = tasks.create_task(self._listen(receive))
                 # A server may say so when it is told to send and nobody is there any more.
-                with self._watch.over_connection(connection, give_up), suppress(OSError):
+                with (
+                    anyio.CancelScope() as sending,
+                    suppress(OSError),
+                    self._watch.over_connection(connection, sending.cancel),
+                ):
                     await self._answer(send)
-                give_up()
+                listening.cancel()
         if self._watch.cut and connection is None:
             raise ConnectionAbortedError("the reader takes nothing")
 
@@ -106,7 +111,7 @@ class EventStream(Response):
         self._watch.leave()
 
     async def _answer(self, send: Send) -> None:
-        headers = self.raw_headers
+        headers, self.raw_headers = self.raw_headers, []
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         self._watch.sending = False
         try:

@@ -56,6 +56,24 @@ class Watch:
     the reason that `sent_away` has, or because nobody takes it.
     """
 
+    __slots__ = (
+        "_connection",
+        "_framed",
+        "_give_up",
+        "_reader",
+        "_rotated_at",
+        "_settings",
+        "_timer",
+        "_unsent_bytes",
+        "beat",
+        "cut",
+        "now",
+        "over",
+        "sending",
+        "sent_away",
+        "since",
+    )
+
     def __init__(
         self,
         reader: LogReader,

@@ -32,7 +32,9 @@ from service.settings.groups import (
 
 _PREFIX = "TURNSTILE_"
 CONFIG_VARIABLE = "TURNSTILE_CONFIG"
-_NOT_SETTINGS = frozenset({CONFIG_VARIABLE, "TURNSTILE_PYTHON", "TURNSTILE_LAB_CACHE"})
+_NOT_SETTINGS = frozenset(
+    {CONFIG_VARIABLE, "TURNSTILE_PYTHON", "TURNSTILE_LAB_CACHE", "TURNSTILE_CLIENTS_CACHE"}
+)
 """Variables of the command line and of the scripts in `deploy/`."""
 
 _SYSTEM_PROMPT = "You are a helpful assistant."

@@ -149,6 +149,8 @@ class BufferReader:
     One that is ahead of its turn waits for it; when the turn ends before, it gets that end.
     """
 
+    __slots__ = ("_buffer", "_closed", "_left", "after", "ids")
+
     def __init__(
         self,
         buffer: TurnBuffer,

@@ -1,11 +1,11 @@
 """The turns that run in this process: their owner and their end."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import anyio
 import structlog
-from anyio.abc import TaskGroup
 
 from service.errors import Stopping
 from service.turns.turn import RunningTurn
@@ -24,7 +24,7 @@ class LiveTurns:
         self._drive = drive
         self._stop_wait_s = stop_wait_s
         self._turns: dict[str, RunningTurn] = {}
-        self._tasks: TaskGroup | None = None
+        self._tasks: asyncio.TaskGroup | None = None
         self._refusing = False
 
     @property
@@ -40,7 +40,7 @@ class LiveTurns:
         """The turns that run."""
         return tuple(self._turns.values())
 
-    def admit(self) -> TaskGroup:
+    def admit(self) -> asyncio.TaskGroup:
         """Return what runs turns.
 
         Raises:
@@ -53,7 +53,8 @@ class LiveTurns:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Run turns until the context is left; then those that still run are stopped."""
-        async with anyio.create_task_group() as tasks:
+        # Not anyio's group, in which every task has an event of its own: a kilobyte.
+        async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             try:
                 yield
@@ -69,7 +70,7 @@ class LiveTurns:
         """
         tasks = self.admit()
         self._turns[turn.ids.request_id] = turn
-        tasks.start_soon(self._own, turn, name=f"turn {turn.ids.request_id}")
+        tasks.create_task(self._own(turn), name=f"turn {turn.ids.request_id}")
 
     async def interrupt(self, request_id: str, by: Interrupter) -> bool:
         """Stop one turn and tell whether that is how it ended; its end may have been faster."""

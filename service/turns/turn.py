@@ -15,6 +15,35 @@ _OPENING_EMISSIONS = 1
 """A stream opens with `start`; nothing else comes before the upstream has said something."""
 
 
+class Moment:
+    """Something that happens once. Every turn has two, and an event takes a kilobyte."""
+
+    __slots__ = ("_happened", "_waiters")
+
+    def __init__(self) -> None:
+        self._happened = False
+        self._waiters: list[asyncio.Future[None]] = []
+
+    def is_set(self) -> bool:
+        """Tell whether it has happened."""
+        return self._happened
+
+    def set(self) -> None:
+        """Let it happen; later there is nothing more to it."""
+        self._happened = True
+        waiters, self._waiters = self._waiters, []
+        for each in waiters:
+            if not each.done():
+                each.set_result(None)
+
+    async def wait(self) -> None:
+        """Wait until it happens."""
+        if not self._happened:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            await waiter
+
+
 @dataclass(slots=True, eq=False)
 class RunningTurn:
     """A turn that this process drives.
@@ -54,8 +83,8 @@ class RunningTurn:
     terminal: Emission | None = None
     stopped_by: Interrupter | None = None
     reading: anyio.CancelScope = field(default_factory=anyio.CancelScope)
-    settled: anyio.Event = field(default_factory=anyio.Event)
-    done: anyio.Event = field(default_factory=anyio.Event)
+    settled: Moment = field(default_factory=Moment)
+    done: Moment = field(default_factory=Moment)
 
     def stop(self, by: Interrupter) -> None:
         """Stop the turn, unless it has come to its end already; the first to stop it counts."""

@@ -67,7 +67,7 @@ class Transport(httpx.AsyncBaseTransport):
                 request.method,
                 # What stands before the host is in a header by now.
                 str(request.url.copy_with(userinfo=b"")),
-                headers=request.headers.multi_items(),
+                headers=_spoken(request),
                 data=io.BytesIO(request.content) if request.content else None,
                 allow_redirects=False,
                 timeout=_timeout(request),
@@ -159,6 +159,15 @@ class _Body(httpx.AsyncByteStream):
             # No farewell: whoever does not listen to that would keep the connection.
             connection.transport.abort()
         self._answer.close()
+
+
+def _spoken(request: httpx.Request) -> list[tuple[str, str]]:
+    """Return the headers of a request without what the client library tells of itself.
+
+    No server asks for it, and it would be kept for as long as the body comes.
+    """
+    headers = request.headers.multi_items()
+    return [each for each in headers if not each[0].startswith("x-stainless-")]
 
 
 def _end_of(connection: aiohttp.connector.Connection | None) -> asyncio.Future[None] | None:

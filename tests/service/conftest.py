@@ -1,6 +1,7 @@
 """What all tests of the service share."""
 
 from tests.support.fixtures import anyio_backend, log, no_settings_of_the_developer
+from tests.support.log_pairs import log_clock, log_kind, logs
 from tests.support.redis_server import (
     lasting_redis,
     mortal_redis,
@@ -13,6 +14,9 @@ __all__ = [
     "anyio_backend",
     "lasting_redis",
     "log",
+    "log_clock",
+    "log_kind",
+    "logs",
     "mortal_redis",
     "no_settings_of_the_developer",
     "redis_of_the_session",

@@ -191,7 +191,8 @@ async def test_a_stream_that_begins_while_the_process_stops_is_sent_away_too(red
             body = await turn.body()
             await app.interrupt(turn)
 
-    assert names(body[: -len(after_events(body))]) == ["start"]
+    # Redis may take longer to have the first event than the reader stays.
+    assert names(body[: -len(after_events(body))]) in ([], ["start"])
     assert after_events(body).startswith(SENT_AWAY)
 
 

@@ -1,30 +1,23 @@
 """What every emission log must do, whichever process a turn is read in.
 
-What is different, and rightly so, has a story for each: `kind` says which log it is.
+What is different, and rightly so, has a story for each: `log_kind` says which log it is.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 from functools import partial
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from service.domain import TurnIds
-from service.errors import CursorInvalid, TooManyTurns, TurnUnknown
+from service.errors import CursorInvalid, TurnUnknown
 from statemachine import Interrupter
-from tests.support.clock import Clock
+from tests.support.log_pairs import ELSEWHERE
 from tests.support.logs import (
     CANCELS,
-    KEEP_S,
     OTHER,
     TURN,
     WAIT_S,
-    WIDE,
-    Pair,
-    in_memory,
-    in_redis,
     numbers,
     take,
     take_all,
@@ -33,42 +26,6 @@ from tests.support.logs import (
     tokens,
     until,
 )
-
-MEMORY, OWNER, ELSEWHERE = "memory", "redis, its owner", "redis, elsewhere"
-
-type Logs = Callable[..., AbstractAsyncContextManager[Pair]]
-
-
-@pytest.fixture(params=[MEMORY, OWNER, ELSEWHERE])
-def kind(request):
-    return request.param
-
-
-@pytest.fixture
-def clock(kind, request):
-    return Clock(None if kind == MEMORY else request.getfixturevalue("redis_server"))
-
-
-@pytest.fixture
-def logs(kind, clock, request) -> Logs:
-    """Return what runs a log with other bounds than wide ones."""
-
-    def run(**bounds):
-        wanted = replace(WIDE, **bounds)
-        if kind == MEMORY:
-            return in_memory(wanted, clock)
-        server = request.getfixturevalue("redis_server")
-        return in_redis(server, wanted, clock, elsewhere=kind == ELSEWHERE)
-
-    return run
-
-
-async def is_kept(log, ids):
-    try:
-        (await log.reader(0, ids)).close()
-    except TurnUnknown:
-        return False
-    return True
 
 
 @pytest.mark.parametrize("after", [0, 2, 4])
@@ -213,11 +170,11 @@ async def test_a_cursor_beyond_a_turn_that_has_ended_is_refused(logs):
             await log.reader(3)
 
 
-async def test_a_cursor_beyond_a_running_turn_is_refused_where_that_can_be_known(logs, kind):
+async def test_a_cursor_beyond_a_running_turn_is_refused_where_that_can_be_known(logs, log_kind):
     """Elsewhere its owner may have said more than Redis has, so such a reader waits for it."""
     async with logs() as log:
         await log.write(1, end=False)
-        if kind != ELSEWHERE:
+        if log_kind != ELSEWHERE:
             with pytest.raises(CursorInvalid, match="event 1"):
                 await log.reader(2)
             return
@@ -227,100 +184,32 @@ async def test_a_cursor_beyond_a_running_turn_is_refused_where_that_can_be_known
         assert numbers(await take(reader, 2)) == [3, 4]
 
 
-async def test_turns_beyond_the_limit_are_refused_until_one_has_ended(logs):
-    async with logs(running_turns=1) as log:
-        await log.open(TURN)
-        with pytest.raises(TooManyTurns, match="1 turns are running"):
-            await log.open(OTHER)
-        await log.say(terminal(1))
-
-        await log.open(OTHER)
-
-
-async def test_the_oldest_emissions_of_a_long_turn_go_first(logs):
-    async with logs(turn_bytes=10_000) as log:
-        await log.write(50, text="x" * 700, end=False)
-
-        found, earliest = await log.found()
-        assert found == list(range(earliest, 51))
-        assert 0 < len(found) < 15
-
-
-async def test_the_newest_emission_is_kept_however_large_it_is(logs):
-    async with logs(turn_bytes=1_024) as log:
-        await log.write(2, text="x" * 5_000, end=False)
-
-        assert await log.found() == ([2], 2)
-
-
-async def test_a_reader_that_was_overtaken_is_told_what_is_left(logs):
-    async with logs(turn_bytes=1_024) as log:
-        await log.write(1, end=False)
-        reader = await log.reader(1)
-        await log.say(*tokens(2, 4, "x" * 5_000))
-        page = await reader.read(WAIT_S)
-
-        assert (numbers(page.emissions), page.earliest) == ([4], 4)
-
-
-async def test_ended_turns_go_when_there_is_too_much_in_all_the_oldest_first(logs, kind):
-    """That bounds the memory of a process; what Redis has goes by time alone."""
-    async with logs(total_bytes=25_000) as log:
-        turns = [TurnIds(f"turn {number}", "conversation") for number in range(4)]
-        for ids in turns:
-            await log.write(1, ids, text="x" * 10_000)
-        kept = [await is_kept(log, ids) for ids in turns]
-
-        assert kept == ([False, False, True, True] if kind == MEMORY else [True] * 4)
-
-
-async def test_a_running_turn_stays_however_much_there_is(logs):
-    async with logs(total_bytes=1_024) as log:
-        await log.write(3, text="x" * 10_000, end=False)
-        await log.write(1, OTHER)
-
-        assert await is_kept(log, TURN)
-
-
-async def test_an_ended_turn_goes_after_its_time(logs, clock):
+async def test_a_reader_can_be_woken_for_nothing(logs):
     async with logs() as log:
-        await log.write(1)
-        clock.forward(KEEP_S - 2)
-        before = await is_kept(log, TURN)
-        clock.forward(2)
-
-        assert (before, await is_kept(log, TURN)) == (True, False)
-
-
-async def test_a_running_turn_stays_for_longer_than_an_ended_one(logs, clock, kind):
-    """A log of one process keeps it for ever, one in Redis for as long as a turn may take."""
-    async with logs() as log:
-        await log.write(1, end=False)
-        clock.forward(1_000_000 if kind == MEMORY else KEEP_S + 1)
-
-        assert await is_kept(log, TURN)
-
-
-async def test_who_reads_a_turn_keeps_it(logs, clock):
-    async with logs() as log:
-        await log.write(3)
+        await log.open()
         reader = await log.reader()
-        clock.forward(KEEP_S + 1)
+        pages = []
 
-        assert not await is_kept(log, TURN)
-        assert len((await reader.read(WAIT_S)).emissions) == 4
+        async def follow():
+            pages.append((await reader.read(WAIT_S)).emissions)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(follow)
+            await until(lambda: reader._buffer.waiters)
+            reader.wake()
+
+        assert [len(each) for each in pages] == [0]
 
 
-async def test_evicting_makes_room_for_as_much_again(logs, clock):
-    async with logs(total_bytes=25_000) as log:
-        for number in range(5):
-            await log.write(1, TurnIds(f"turn {number}", "c"), text="x" * 10_000)
-            clock.forward(2 * KEEP_S)
-        await log.write(1, TURN, text="x" * 10_000)
-        await log.write(1, OTHER, text="x" * 10_000)
+async def test_what_waits_for_a_reader_can_be_weighed(logs):
+    async with logs() as log:
+        await log.write(3, end=False)
+        reader = await log.reader()
 
-        assert await is_kept(log, TURN)
-        assert await is_kept(log, OTHER)
+        sizes = [len(each.payload) for each in tokens(1, 3)]
+        assert [reader.bytes_after(number) for number in range(4)] == [
+            sum(sizes[number:]) for number in range(4)
+        ]
 
 
 async def test_the_owner_is_told_to_stop(logs):
@@ -348,17 +237,17 @@ async def test_who_has_ended_is_not_told_to_stop(logs):
         assert (control.stopped, other.stopped) == ([], [Interrupter.USER])
 
 
-async def test_the_owner_hears_of_readers_in_other_processes(logs, kind):
+async def test_the_owner_hears_of_readers_in_other_processes(logs, log_kind):
     """Those in its own it can count."""
     async with logs() as log:
         control = await log.open(estate=CANCELS)
         reader = await log.reader()
-        if kind == ELSEWHERE:
+        if log_kind == ELSEWHERE:
             with anyio.fail_after(WAIT_S):
                 await control.told.wait()
         reader.close()
 
-        assert bool(control.attended) == (kind == ELSEWHERE)
+        assert bool(control.attended) == (log_kind == ELSEWHERE)
 
 
 async def test_a_turn_that_is_driven_here_is_owned(logs):

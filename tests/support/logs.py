@@ -5,16 +5,15 @@ Redis through a cable, which a test can pull out: then it is dead, as far as the
 """
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 import anyio
-from anyio.abc import SocketAttribute, SocketStream
 
 from service.domain import Estate, TurnIds
+from service.errors import LogUnavailable
 from service.ports import EmissionLog, LogReader, Orphan
-from service.storage.memory_log import MemoryLog
 from service.storage.redis.connection import open_redis
 from service.storage.redis.keys import Keys
 from service.storage.redis.log import RedisLog
@@ -24,6 +23,7 @@ from statemachine import Emission, Interrupted, Interrupter, Output, Token, inhe
 from statemachine.downstream.native import payload
 from statemachine.emissions import Seal
 from tests.support.asgi import beside
+from tests.support.cables import Cable, cable_to
 from tests.support.clock import Clock
 from tests.support.redis_server import RedisServer
 
@@ -37,12 +37,12 @@ PATIENCE_S = 0.1
 TIMEOUT_S = 0.4
 RUN_S = 1_000.0
 KEEP_S = 100.0
+KEYS = Keys("turnstile")
+
 WAIT_S = 10.0
 """How long anything may take before a test fails."""
 
 WIDE = Bounds(running_turns=1_000, turn_bytes=1_000_000, total_bytes=10_000_000, ttl_s=KEEP_S)
-
-_LOST = (OSError, anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError)
 
 
 @dataclass(slots=True)
@@ -113,135 +113,29 @@ async def take_all(reader: LogReader) -> list[Emission]:
     return taken
 
 
+def entries(server: RedisServer, request_id: str = "turn") -> list[int]:
+    """Return the numbers in the stream of a turn; the second part of an id is not used."""
+    said = server.ask("XRANGE", KEYS.log(request_id), "-", "+")
+    names = [name.decode().split("-") for name, _ in said]
+    assert {second for _, second in names} <= {"0"}
+    return [int(first) for first, _ in names]
+
+
+async def comes_back(log: EmissionLog, after: int) -> LogReader:
+    """Return a reader, as a client that was sent away comes back."""
+    with anyio.fail_after(WAIT_S):
+        while True:
+            try:
+                return await log.reader("turn", after)
+            except LogUnavailable:
+                await anyio.sleep(0.01)
+
+
 async def until(is_so: Callable[[], object]) -> None:
     """Wait until something is so that nothing tells of."""
     with anyio.fail_after(WAIT_S):
         while not is_so():  # noqa: ASYNC110 # see above
             await anyio.sleep(0.002)
-
-
-@dataclass(slots=True, eq=False)
-class _Wire:
-    """One connection: both its ends, and what has been asked that is not answered yet."""
-
-    near: SocketStream
-    far: SocketStream
-    asked: bytearray | None = None
-
-
-class Cable:
-    """Passes on what a process and Redis say to each other, until it is pulled out or held."""
-
-    def __init__(self, server: RedisServer) -> None:
-        self.port = 0
-        self.sent: list[bytearray] = []
-        """What the process has sent, one piece for each round trip."""
-        self._server = server
-        self._open: set[SocketStream] = set()
-        self._pulled = False
-        self._hold_at: bytes | None = None
-        self._caught, self._forth_free, self._back_free = (anyio.Event() for _ in range(3))
-        self._free()
-
-    @property
-    def connections(self) -> int:
-        """How many are open."""
-        return len(self._open) // 2
-
-    def trips(self, word: bytes) -> list[bytearray]:
-        """Return the round trips in which a word was said, since this was asked last."""
-        sent, self.sent[:] = list(self.sent), []
-        return [each for each in sent if word in each]
-
-    async def pull(self) -> None:
-        """End all connections, and take no new ones."""
-        self._pulled = True
-        for each in list(self._open):
-            await anyio.aclose_forcefully(each)
-
-    def plug(self) -> None:
-        """Be there again."""
-        self._pulled = False
-
-    @contextmanager
-    def held(self, at: bytes = b"", *, answers_only: bool = False) -> Iterator[anyio.Event]:
-        """Pass nothing on until the context is left; nothing is lost either.
-
-        That begins when something is said with `at` in it, and the event tells that it has.
-        """
-        self._caught = anyio.Event()
-        if answers_only:
-            self._back_free = anyio.Event()
-        else:
-            self._hold_at = at
-        try:
-            yield self._caught
-        finally:
-            self._free()
-
-    def _free(self) -> None:
-        self._hold_at = None
-        self._forth_free.set()
-        self._back_free.set()
-
-    async def serve(self, near: SocketStream) -> None:
-        """Serve one connection."""
-        async with near:
-            if self._pulled:
-                return
-            with suppress(*_LOST):
-                async with await anyio.connect_tcp("127.0.0.1", self._server.port) as far:
-                    self._open |= {near, far}
-                    try:
-                        await self._both_ways(_Wire(near, far))
-                    finally:
-                        self._open -= {near, far}
-
-    async def _both_ways(self, wire: _Wire) -> None:
-        async with anyio.create_task_group() as ways:
-            ways.start_soon(self._forth, wire)
-            await self._back(wire)
-            ways.cancel_scope.cancel()
-
-    async def _forth(self, wire: _Wire) -> None:
-        with suppress(*_LOST):
-            async for data in wire.near:
-                if not wire.asked:
-                    wire.asked = bytearray()
-                    self.sent.append(wire.asked)
-                wire.asked += data
-                if self._hold_at is not None and self._hold_at in data:
-                    self._hold_at = None
-                    self._forth_free, self._back_free = anyio.Event(), anyio.Event()
-                    self._caught.set()
-                await self._forth_free.wait()
-                await wire.far.send(data)
-        await anyio.aclose_forcefully(wire.far)
-
-    async def _back(self, wire: _Wire) -> None:
-        with suppress(*_LOST):
-            async for data in wire.far:
-                wire.asked = None
-                await self._back_free.wait()
-                await wire.near.send(data)
-
-
-@asynccontextmanager
-async def cable_to(server: RedisServer) -> AsyncIterator[Cable]:
-    """Lay a cable to a server."""
-    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-    cable, serving = Cable(server), anyio.CancelScope()
-    cable.port = listener.extra(SocketAttribute.local_port)  # noqa: S610 # this is no Django
-
-    async def serve() -> None:
-        with serving:
-            await listener.serve(cable.serve)
-
-    async with listener, beside(serve):
-        try:
-            yield cable
-        finally:
-            serving.cancel()
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +184,7 @@ def redis_log(
     usual = {"lease_s": LEASE_S, "patience_s": PATIENCE_S, "run_s": RUN_S, "keep_s": KEEP_S}
     url = f"redis://127.0.0.1:{port}/0"
     redis = open_redis(url, timeout_s=TIMEOUT_S, connections_limit=10)
-    process = Process(redis, Keys("turnstile"), Times(**usual | times))
+    process = Process(redis, KEYS, Times(**usual | times))
     return RedisLog(process, TurnBuffers(bounds, clock or time.monotonic)), process
 
 
@@ -322,64 +216,3 @@ async def running(log: EmissionLog) -> AsyncIterator[None]:
             yield
         finally:
             done.set()
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """The log in which turns are said, and the log in which they are read: perhaps the same."""
-
-    owner: EmissionLog
-    reading: EmissionLog
-
-    async def open(self, ids: TurnIds = TURN, estate: Estate = ESTATE) -> Control:
-        """Take a new turn."""
-        control = Control()
-        await self.owner.open(ids, estate, control)
-        return control
-
-    async def say(self, *emissions: Emission, ids: TurnIds = TURN) -> None:
-        """Append to a turn, until others have it."""
-        self.owner.append(ids.request_id, emissions)
-        await self.owner.flush(ids.request_id)
-
-    async def write(
-        self, count: int, ids: TurnIds = TURN, *, text: str = "x", end: bool = True
-    ) -> None:
-        """Write a turn of so many tokens and, most often, an end."""
-        await self.open(ids)
-        for each in tokens(1, count, text):
-            await self.say(each, ids=ids)
-        if end:
-            await self.say(terminal(count + 1), ids=ids)
-
-    async def reader(self, after: int = 0, ids: TurnIds = TURN) -> LogReader:
-        """Return a reader."""
-        return await self.reading.reader(ids.request_id, after)
-
-    async def found(self, after: int = 0, ids: TurnIds = TURN) -> tuple[list[int], int]:
-        """Return the numbers that a new reader finds at once, and the first that is kept."""
-        reader = await self.reader(after, ids)
-        page = await reader.read(0.001)
-        reader.close()
-        return numbers(page.emissions), page.earliest
-
-
-@asynccontextmanager
-async def in_memory(bounds: Bounds, clock: Clock) -> AsyncIterator[Pair]:
-    """Say and read in the memory of one process."""
-    log = MemoryLog(bounds, clock)
-    async with running(log):
-        yield Pair(log, log)
-
-
-@asynccontextmanager
-async def in_redis(
-    server: RedisServer, bounds: Bounds, clock: Clock, *, elsewhere: bool
-) -> AsyncIterator[Pair]:
-    """Say in one process, and read in it or `elsewhere`."""
-    async with AsyncExitStack() as stack:
-        owner = await stack.enter_async_context(member(server, bounds, clock))
-        reading = owner
-        if elsewhere:
-            reading = await stack.enter_async_context(member(server, bounds, clock))
-        yield Pair(owner.log, reading.log)
