@@ -13,8 +13,15 @@ export function isStream(answer) {
 // Answers that another try may cure.
 const PASSING_STATUS = new Set([429, 500, 502, 503, 504]);
 
-// Errors of the service that come before a turn; all others it has made its own.
-const NOT_STARTED = new Set(["stopping", "too_many_streams", "too_many_turns", "log_unavailable"]);
+// Errors of the service that come before a turn, or that leave one that was started as it is.
+const NOT_STARTED = new Set([
+  "stopping",
+  "too_many_streams",
+  "too_many_own_streams",
+  "too_many_readers",
+  "too_many_turns",
+  "log_unavailable",
+]);
 
 /** Whether a request may be sent again after an error; a resume always may, it starts nothing. */
 export function isPassing(status, code, resuming) {

@@ -139,10 +139,12 @@ async def test_nothing_that_comes_after_the_end_is_given(run: Run) -> None:
     "refused",
     [
         refusal(503, "stopping", {"retry-after": "1"}),
-        refusal(429, "too_many_streams", {"retry-after": "1"}),
+        refusal(503, "too_many_streams", {"retry-after": "1"}),
+        refusal(429, "too_many_own_streams", {"retry-after": "1"}),
+        refusal(429, "too_many_readers", {"retry-after": "1"}),
         answer(502, b"<html>A proxy.</html>", {"retry-after": "1"}),
     ],
-    ids=["stopping", "too_many_streams", "proxy"],
+    ids=["stopping", "too_many_streams", "too_many_own_streams", "too_many_readers", "proxy"],
 )
 async def test_a_question_that_was_not_taken_is_asked_again_when_the_service_wants_it(
     run: Run, refused: bytes

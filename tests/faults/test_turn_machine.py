@@ -18,6 +18,7 @@ from hypothesis.stateful import (
 )
 
 from statemachine import DECODERS, TurnStarted
+from tests.support.faults.behaviours import assert_so_it_ended
 from tests.support.faults.harms import GARBAGE, Close, Fault, Harm, Play
 from tests.support.faults.laws import assert_laws, assert_whole
 from tests.support.faults.leaping_loop import LeapingLoop
@@ -26,6 +27,7 @@ from tests.support.faults.upstreams import play_of, script_of
 from tests.support.faults.worlds import World, world
 from tests.support.laws import new_stream
 from tests.support.recordings import captures
+from tests.support.redis_server import RedisServer
 
 PLAYS = {each.name: play_of(each) for each in captures() if 1 < len(each.payloads) < 25}
 HARMS = st.builds(
@@ -61,6 +63,7 @@ class Turn:
     gates: list[anyio.Event]
     fields: dict[str, str]
     readers: list[Reader] = field(default_factory=list)
+    stops: list[dict[str, object]] = field(default_factory=list)
     disturbed: bool = False
     silent: int = 0
     """For how many seconds the upstream has said nothing."""
@@ -83,10 +86,14 @@ class Stage:
     """How fast things go, and where."""
 
     loop_factory: type | None
-    redis_url: str | None
+    redis: RedisServer | None
     replicas: int
     second_s: float
     """How long a second takes."""
+
+    @property
+    def redis_url(self):
+        return self.redis.url if self.redis else None
 
     def settings(self):
         second = self.second_s
@@ -120,7 +127,7 @@ class TurnMachine(RuleBasedStateMachine):
         async def acted():
             result = await act
             for _ in range(10):
-                await asyncio.sleep(0.001 if self.stage.redis_url else 0)
+                await asyncio.sleep(0.001 if self.stage.redis else 0)
             return result
 
         return self.runner.run(acted())
@@ -259,7 +266,7 @@ class TurnMachine(RuleBasedStateMachine):
     def somebody_stops_a_turn(self, number, replica):
         turn = self.known()[number % len(self.known())]
         turn.disturbed = True
-        self.run(self.world.reader(replica, of=turn.readers[0]).interrupt())
+        turn.stops.append(self.run(self.world.reader(replica, of=turn.readers[0]).interrupt()))
 
     @precondition(lambda self: self.known())
     @rule(number=ANY, replica=ANY)
@@ -310,6 +317,7 @@ class TurnMachine(RuleBasedStateMachine):
         for turn in self.turns:
             turn.silent += seconds
             turn.disturbed |= turn.silent > 40
+        assert not self.stage.redis or self.stage.redis.keys_without_expiry() == []
         unread = [each for each in self.turns if self.is_unread(each)]
         self.run(asyncio.sleep(seconds * self.stage.second_s))
         if seconds > GRACE_S and self.stage.loop_factory is not None:
@@ -353,6 +361,8 @@ class TurnMachine(RuleBasedStateMachine):
         for each in turn.readers:
             if not each.refused:
                 assert_laws(each, like=whole[0])
+        for each in turn.stops:
+            assert_so_it_ended(whole[0], each)
         # Where time is real, the upstream may have been silent for too long just so.
         told = not turn.disturbed and turn.play.close is not Close.NEVER
         if told and self.stage.loop_factory is not None:
@@ -389,10 +399,10 @@ def test_anything_may_happen_in_one_process_at_length():
 
 
 def test_anything_may_happen_on_two_replicas(redis_server):
-    play_sessions(Stage(None, redis_server.url, 2, 0.02), sessions=3, steps=25)
+    play_sessions(Stage(None, redis_server, 2, 0.02), sessions=3, steps=25)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_anything_may_happen_on_two_replicas_at_length(redis_server):
-    play_sessions(Stage(None, redis_server.url, 2, 0.02), sessions=25, steps=40)
+    play_sessions(Stage(None, redis_server, 2, 0.02), sessions=25, steps=40)

@@ -76,8 +76,9 @@ async def stops_it(world: World, script: Script, number: int) -> list[Reader]:
     reader = await world.asked(script, number)
     await reader.read(events=1 + number % 7)
     if not reader.refused:
-        await world.reader(number + 1, of=reader).interrupt()
+        stopped = await world.reader(number + 1, of=reader).interrupt()
         await reader.follow()
+        assert_so_it_ended(reader, stopped)
     return [reader]
 
 
@@ -88,9 +89,16 @@ async def stops_it_twice(world: World, script: Script, number: int) -> list[Read
     if not reader.refused:
         stops = [world.reader(each, of=reader).interrupt() for each in (number, number + 1)]
         one, two = await asyncio.gather(*stops)
-        assert one["interrupted"] == two["interrupted"]
         await reader.follow()
+        assert_so_it_ended(reader, one)
+        assert_so_it_ended(reader, two)
     return [reader]
+
+
+def assert_so_it_ended(reader: Reader, answer: Mapping[str, object]) -> None:
+    """Who stops a turn is told whether that is how it has ended."""
+    [last] = [each.name for each in reader.numbered if each.terminal]
+    assert answer["interrupted"] is (last == "interrupted"), (answer, last)
 
 
 async def looks_at_the_head(world: World, script: Script, number: int) -> list[Reader]:
