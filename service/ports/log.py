@@ -1,0 +1,164 @@
+"""What processes keep of running turns, and who may run which."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from service.domain import Estate, TurnIds
+from statemachine import Emission, Interrupter
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Emissions after a cursor, in order. `earliest` is the first number still kept."""
+
+    emissions: Sequence[Emission]
+    earliest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """A turn whose owner has died, with all of it that is kept.
+
+    `digest` covers the payloads of all its emissions, also of those that are no longer kept.
+    """
+
+    ids: TurnIds
+    estate: Estate
+    emissions: Sequence[Emission]
+    digest: str
+
+
+class LogReader(Protocol):
+    """One reader of one turn; what it has not read yet stays readable for it until it is closed.
+
+    `after` is the number of the last emission that it has, or is taken to have.
+    """
+
+    ids: TurnIds
+    after: int
+
+    @property
+    def ended(self) -> bool:
+        """Whether the turn has ended."""
+        ...
+
+    def bytes_after(self, number: int) -> int:
+        """Return how much there is after the emission of a number."""
+        ...
+
+    async def read(self, wait_s: float) -> Page:
+        """Return what follows the last page, after at most `wait_s` an empty one.
+
+        Raises:
+            LogUnavailable: the turn cannot be followed from here for now.
+        """
+        ...
+
+    def wake(self) -> None:
+        """End a wait of `read`; the page may be empty then."""
+        ...
+
+    def at_end(self) -> bool:
+        """Tell whether the turn has ended and everything was read."""
+        ...
+
+    def close(self) -> None:
+        """Leave the turn; closing twice does nothing."""
+        ...
+
+
+class TurnControl(Protocol):
+    """What a log tells a turn that this process drives, from other processes."""
+
+    def stop(self, by: Interrupter) -> None:
+        """Stop the turn, unless it has come to its end already."""
+        ...
+
+    def attend(self) -> None:
+        """Note that somebody reads the turn, in another process."""
+        ...
+
+    def lose(self) -> None:
+        """Give the turn up: another process has taken it over, and this one may say no more."""
+        ...
+
+
+class EmissionLog(Protocol):
+    """Keeps the emissions of turns, in order, for readers to follow.
+
+    `shared` tells that other processes can read and end the turns as well.
+    """
+
+    shared: bool
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """Hold what is needed to keep turns; nothing works outside of this context."""
+        ...
+
+    async def open(self, ids: TurnIds, estate: Estate, control: TurnControl) -> None:
+        """Take a new turn, which this process owns from now on.
+
+        Raises:
+            TooManyTurns: as many turns run as the log takes.
+            LogUnavailable: the log cannot be reached.
+        """
+        ...
+
+    def append(self, request_id: str, emissions: Sequence[Emission]) -> None:
+        """Append the next emissions of a turn and wake its readers; what is there stays.
+
+        Never waits: what others cannot have yet is sent as soon as it can be.
+        """
+        ...
+
+    async def flush(self, request_id: str) -> bool:
+        """Wait, for a bounded time, until others have what was appended.
+
+        Returns whether the turn is still owned by this process: else nothing more may be done
+        for it.
+        """
+        ...
+
+    async def reader(self, request_id: str, after: int) -> LogReader:
+        """Return a reader of what follows emission number `after` (0 for all).
+
+        Raises:
+            TurnUnknown: there is no such turn, or it is no longer kept.
+            CursorInvalid: the turn has not come to `after` yet.
+            LogUnavailable: the log cannot be reached, and the turn is not driven here.
+        """
+        ...
+
+    async def stop(self, request_id: str, by: Interrupter) -> None:
+        """Tell the owner of a turn to stop it, wherever it is.
+
+        Raises:
+            LogUnavailable: the owner cannot be reached.
+        """
+        ...
+
+    async def orphan(self) -> Orphan:
+        """Wait for a turn whose owner has died; it is owned by this process then."""
+        ...
+
+
+class Claims(Protocol):
+    """Who has something first, for a limited time and over all processes."""
+
+    async def claim(self, key: str, holder: str, ttl_s: float) -> str:
+        """Claim `key` unless it is claimed, and return who holds it.
+
+        Raises:
+            LogUnavailable: the claims cannot be reached, here and below.
+        """
+        ...
+
+    async def extend(self, key: str, holder: str, ttl_s: float) -> None:
+        """Give a claim a new time to live, when it is still held by `holder`."""
+        ...
+
+    async def release(self, key: str, holder: str) -> None:
+        """End a claim, when it is still held by `holder`."""
+        ...
