@@ -51,6 +51,8 @@ class LogReader(Protocol):
     async def read(self, wait_s: float) -> Page:
         """Return what follows the last page, after at most `wait_s` an empty one.
 
+        At the end of a turn it is empty at once.
+
         Raises:
             LogUnavailable: the turn cannot be followed from here for now.
         """

@@ -133,6 +133,10 @@ class EventStream(Response):
             if emissions:
                 if await self._tell(send, emissions):
                     return True
+            elif self._reader.at_end():
+                # It has had the end before this process had it.
+                await self._send(send, b"", more=False)
+                return True
             elif watch.beat:
                 watch.beat = False
                 await self._send(send, HEARTBEAT, more=True)

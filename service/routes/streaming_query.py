@@ -98,7 +98,10 @@ async def _opening(reader: LogReader, wait_s: float) -> list[Emission]:
     """Return what a stream says first, until it has said more than that it has begun."""
     said: list[Emission] = []
     deadline = anyio.current_time() + wait_s
-    while len(said) <= 1 and (left_s := deadline - anyio.current_time()) > 0:
+    while len(said) <= 1 and not reader.at_end():
+        left_s = deadline - anyio.current_time()
+        if left_s <= 0:
+            break
         said += (await reader.read(left_s)).emissions
     return said
 

@@ -146,10 +146,11 @@ def _give_up(waiter: asyncio.Future[None]) -> None:
 class BufferReader:
     """See `LogReader`; it holds on to its turn, so that eviction cannot take it away.
 
-    One that is ahead of its turn waits for it; when the turn ends before, it gets that end.
+    One that is ahead of its turn waits for it; when the turn ends before, it gets that end. An
+    heir may number its end like something else that the owner had said.
     """
 
-    __slots__ = ("_buffer", "_closed", "_left", "after", "ids")
+    __slots__ = ("_ahead", "_buffer", "_closed", "_left", "after", "ids")
 
     def __init__(
         self,
@@ -169,6 +170,7 @@ class BufferReader:
             raise CursorInvalid(f"The turn has only come to event {buffer.latest}.")
         self.ids = buffer.ids
         self.after = after
+        self._ahead = after > buffer.published
         self._buffer = buffer
         self._left = left
         self._closed = False
@@ -183,12 +185,18 @@ class BufferReader:
             page = Page(buffer.after(self.after, buffer.published), buffer.earliest)
             self.after = buffer.published
             return page
-        if buffer.terminal is not None and buffer.published < self.after:
-            self.after = buffer.published
+        if buffer.terminal is not None and self._lacks_end():
+            self.after, self._ahead = buffer.published, False
             return Page((buffer.terminal,), buffer.earliest)
         if buffer.unavailable:
             raise LogUnavailable("The connection to the log was lost.")
         return Page((), buffer.earliest)
+
+    def _lacks_end(self) -> bool:
+        buffer = self._buffer
+        if buffer.published == self.after:
+            return self._ahead and buffer.inherited
+        return buffer.published < self.after
 
     def bytes_after(self, number: int) -> int:
         """See `LogReader.bytes_after`."""
@@ -207,7 +215,7 @@ class BufferReader:
     def at_end(self) -> bool:
         """See `LogReader.at_end`."""
         terminal = self._buffer.terminal
-        return terminal is not None and terminal.number == self.after
+        return terminal is not None and terminal.number == self.after and not self._lacks_end()
 
     def close(self) -> None:
         """See `LogReader.close`."""

@@ -204,3 +204,27 @@ async def test_a_gap_has_no_id_and_a_name_when_names_are_asked_for():
             first = (await again.body()).split(b"\n\n")[0]
 
     assert first.startswith(b'retry: 1000\nevent: gap\ndata: {"event":"gap","data":{"from":1,')
+
+
+async def test_who_has_had_the_end_before_another_process_knew_of_it_is_not_kept(redis_server):
+    """An `EventSource` comes back after every end, perhaps faster than that reaches Redis."""
+    ends = anyio.Event()
+    script = Script((opening_chunk(), says("Hi"), ends, *closing("Hi")))
+    store = {"redis": {"url": redis_server.url}}
+    async with (
+        application(script, **store) as one,
+        application(**store) as other,
+        one.turn() as turn,
+    ):
+        said = await turn.part()
+        last = {"Last-Event-ID": "4"}
+        async with other.resume(turn, headers=last) as early:
+            await early.begun()
+            ends.set()
+            rest = await early.body()
+        said += await turn.body()
+        async with other.resume(turn, headers=last) as late:
+            await late.body()
+
+    assert (early.status, rest, late.status) == (200, b"", 204)
+    assert said.count(b"id: ") == 4

@@ -3,9 +3,16 @@
 import pytest
 
 from service.storage.turn_buffer import Bounds, BufferReader, TurnBuffer, TurnBuffers
+from statemachine import Emission, Failure, State
+from statemachine.emissions import Seal
 from tests.support.logs import TURN, numbers, terminal, token, tokens
 
 ROOM = 1_000_000
+
+
+def owner_lost(number):
+    lost = Failure("owner_lost", 503, "", "", State.STEP_IN_PROGRESS)
+    return Emission(number, lost, b"xx", seal=Seal(number, ""))
 
 
 def filled(*emissions, limit_bytes=ROOM):
@@ -75,3 +82,30 @@ def test_a_turn_that_is_given_up_is_found_no_more(last):
 
     assert turns.find("turn") is None
     assert turns._size_bytes == 0
+
+
+async def ahead(last, number):
+    """Return a reader that has seen event `number` of a turn that then ends with `last`."""
+    buffer = filled(*tokens(1, last.number - 1))
+    buffer.publish(last.number - 1)
+    reader = BufferReader(buffer, number, ahead=True)
+    buffer.add(last)
+    buffer.publish(last.number)
+    return reader
+
+
+async def test_who_has_had_the_end_of_a_turn_before_it_was_here_is_at_its_end():
+    reader = await ahead(terminal(4), 4)
+
+    assert reader.at_end()
+    assert (await reader.read(0)).emissions == ()
+
+
+@pytest.mark.parametrize("number", [4, 5, 9])
+async def test_who_has_had_more_than_an_heir_knows_gets_the_end_of_the_heir_once(number):
+    reader = await ahead(owner_lost(4), number)
+
+    assert not reader.at_end()
+    assert numbers((await reader.read(0)).emissions) == [4]
+    assert reader.at_end()
+    assert (await reader.read(0)).emissions == ()
