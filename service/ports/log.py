@@ -157,8 +157,11 @@ class Claims(Protocol):
         """
         ...
 
-    async def extend(self, key: str, holder: str, ttl_s: float) -> None:
-        """Give a claim a new time to live, when it is still held by `holder`."""
+    async def replace(self, key: str, holder: str, successor: str, ttl_s: float) -> bool:
+        """Give a claim another holder, or the same, and a new time to live.
+
+        Returns whether it was still held by `holder`; else nothing has changed.
+        """
         ...
 
     async def release(self, key: str, holder: str) -> None:

@@ -26,9 +26,10 @@ async def info(request: Request) -> Response:
     )
 
 
-async def livez(_: Request) -> Response:
-    """GET /livez: the process answers."""
-    return JSONResponse({"alive": True})
+async def livez(request: Request) -> Response:
+    """GET /livez: the process answers, and turns can run in it."""
+    alive = services_of(request).live.alive
+    return JSONResponse({"alive": alive}, 200 if alive else 503)
 
 
 async def readyz(request: Request) -> Response:

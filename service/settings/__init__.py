@@ -137,7 +137,9 @@ class Settings(BaseSettings):
         "not say.",
     )
     disconnect_grace_s: Seconds = Field(
-        10.0, description="How long such a turn waits for a reader before it is cancelled."
+        10.0,
+        description="How long such a turn waits for a reader before it is cancelled; with Redis "
+        "not less than `redis.lease_s`, because other processes say only so often who reads there.",
     )
     drain_timeout_s: Seconds = Field(
         20.0,

@@ -13,7 +13,7 @@ class _Claim:
 
 
 class MemoryClaims:
-    """See `Claims`; of too many, those go first that were claimed or extended longest ago."""
+    """See `Claims`; of too many, those go first that were claimed or renewed longest ago."""
 
     def __init__(self, limit: int = 100_000, clock: Callable[[], float] = time.monotonic) -> None:
         self._limit = limit
@@ -28,11 +28,13 @@ class MemoryClaims:
         self._keep(key, holder, ttl_s)
         return holder
 
-    async def extend(self, key: str, holder: str, ttl_s: float) -> None:
-        """See `Claims.extend`."""
+    async def replace(self, key: str, holder: str, successor: str, ttl_s: float) -> bool:
+        """See `Claims.replace`."""
         held = self._held(key)
-        if held is not None and held.holder == holder:
-            self._keep(key, holder, ttl_s)
+        if held is None or held.holder != holder:
+            return False
+        self._keep(key, successor, ttl_s)
+        return True
 
     async def release(self, key: str, holder: str) -> None:
         """See `Claims.release`."""

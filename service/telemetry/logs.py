@@ -1,8 +1,10 @@
 """Logging: structlog for everything, on standard error; a console on a terminal, else JSON."""
 
+import io
 import logging
 import sys
-from typing import Any
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -17,15 +19,15 @@ _SHARED: list[Any] = [
 
 def configure_logs(settings: Settings) -> None:
     """Set up structlog, and pass what libraries log through the same renderer."""
-    renderers = _renderers(settings)
+    renderers, file = _renderers(settings), cast("TextIO", _Tolerant(sys.stderr))
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     structlog.configure(
         processors=[*_SHARED, *renderers],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(file),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(file)
     remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -33,6 +35,25 @@ def configure_logs(settings: Settings) -> None:
         )
     )
     logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler], force=True)
+
+
+class _Tolerant(io.TextIOBase):
+    """Standard error as long as it is there: a log that cannot be written ends no turn."""
+
+    def __init__(self, file: TextIO) -> None:
+        super().__init__()
+        self._file = file
+
+    def write(self, text: str) -> int:
+        """Write, or lose it: nobody could be told."""
+        with suppress(OSError, ValueError):
+            self._file.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush, or not."""
+        with suppress(OSError, ValueError):
+            self._file.flush()
 
 
 def _renderers(settings: Settings) -> list[Any]:

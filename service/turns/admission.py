@@ -1,4 +1,8 @@
-"""Who may start: each question once, and one turn of a conversation at a time."""
+"""Who may start: each question once, and one turn of a conversation at a time.
+
+A claim says whether its turn is about to start or has started. Who is about to start is waited
+for, for as long as a start can take; a turn that has started and is known no more is over.
+"""
 
 import hashlib
 from contextlib import closing
@@ -15,10 +19,9 @@ logger = structlog.get_logger()
 
 _POLL_S = 0.05
 _MARGIN_S = 60.0
-"""How much longer than its turn the claim on a conversation lives, at most."""
+"""How much longer than its turn a claim lives, at most."""
 
-type Claim = tuple[str, str]
-"""What is claimed, and who holds it."""
+_STARTING, _STARTED = "starting", "started"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,25 @@ class IdempotencyKey:
 
     name: str
     fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a turn claims; `starting` and `started` are who holds it then."""
+
+    key: str
+    request_id: str
+    fingerprint: str = ""
+
+    @property
+    def starting(self) -> str:
+        """The holder while the turn is about to start."""
+        return f"{self.request_id} {_STARTING} {self.fingerprint}"
+
+    @property
+    def started(self) -> str:
+        """The holder when the turn has started."""
+        return f"{self.request_id} {_STARTED} {self.fingerprint}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,25 +72,22 @@ class Admission:
             IdempotencyKeyReused: it came with another body.
             LogUnavailable: it cannot be told.
         """
-        claimed, holder = self.claim_of(key, caller, request_id)
+        own = claim_of(key, caller, request_id)
         deadline = anyio.current_time() + self.start_s
-        while True:
-            held = await self.claims.claim(claimed, holder, self.start_s)
-            first, _, fingerprint = held.partition(" ")
+        while anyio.current_time() < deadline:
+            held = await self.claims.claim(own.key, own.starting, self.start_s)
+            if held == own.starting:
+                return request_id
+            first, state, fingerprint = held.split(" ")
             if fingerprint != key.fingerprint:
                 raise IdempotencyKeyReused("It came with another body.")
-            if first == request_id or await self._known(first):
+            if await self._known(first):
                 return first
-            if anyio.current_time() > deadline:
-                # What it stood for is no longer kept.
-                await self.claims.release(claimed, held)
+            if state == _STARTED and await self._takes(own, held):
+                return request_id
             # The other request is about to start its turn, or to fail and to release the key.
             await anyio.sleep(_POLL_S)
-
-    def claim_of(self, key: IdempotencyKey, caller: Caller, request_id: str) -> Claim:
-        """Return the claim of a key: its name, and who holds it. A key belongs to its caller."""
-        owned = hashlib.sha256(f"{caller.user}\n{key.name}".encode()).hexdigest()
-        return f"key:{owned}", f"{request_id} {key.fingerprint}"
+        raise LogUnavailable("Another request with this key takes too long to start.")
 
     async def enter(self, ids: TurnIds) -> None:
         """Claim a conversation for a turn.
@@ -77,40 +96,64 @@ class Admission:
             ConversationBusy: another turn of it is running.
             LogUnavailable: it cannot be told.
         """
-        claimed = _conversation(ids)
-        holder = await self.claims.claim(claimed, ids.request_id, self.start_s)
-        if holder != ids.request_id and await self._has_ended(holder):
-            # It could not release the conversation any more.
-            await self.claims.release(claimed, holder)
-            holder = await self.claims.claim(claimed, ids.request_id, self.start_s)
-        if holder != ids.request_id:
+        own = _conversation(ids)
+        held = await self.claims.claim(own.key, own.starting, self.start_s)
+        holder, state, _ = held.split(" ")
+        if held == own.starting:
+            return
+        # Who has ended may not have been able to release the conversation.
+        over = state == _STARTED and await self._is_over(holder)
+        if not (over and await self._takes(own, held)):
             raise ConversationBusy(holder)
 
+    async def go_on(self, ids: TurnIds, idempotency: Claim | None) -> None:
+        """Keep the claims until the turn has started, now that it is about to.
+
+        Raises:
+            LogUnavailable: it took too long; they may be somebody else's by now.
+        """
+        for each in _claims(ids, idempotency):
+            if not await self.claims.replace(each.key, each.starting, each.starting, self.start_s):
+                raise LogUnavailable("The turn took too long to start.")
+
     async def started(self, ids: TurnIds, idempotency: Claim | None) -> None:
-        """Keep the claims of a turn for as long as it can run."""
-        turn_s = self.turn_s + _MARGIN_S
-        await self.claims.extend(_conversation(ids), ids.request_id, turn_s)
-        if idempotency is not None:
-            await self.claims.extend(*idempotency, turn_s + self.kept_s)
+        """Keep the claims of a turn that has started for as long as it can run."""
+        ttl_s = self.turn_s + _MARGIN_S + self.kept_s
+        try:
+            for each in _claims(ids, idempotency):
+                await self.claims.replace(each.key, each.starting, each.started, ttl_s)
+        except LogUnavailable as unavailable:
+            # They end with the time for a start; until then nobody else has them.
+            logger.warning("claim.kept", request_id=ids.request_id, cause=unavailable.cause)
 
     async def leave(self, ids: TurnIds, idempotency: Claim | None) -> None:
         """Let others have the conversation; the key stands for the turn while that is kept."""
-        try:
-            await self.claims.release(_conversation(ids), ids.request_id)
-            if idempotency is not None:
-                await self.claims.extend(*idempotency, self.kept_s)
-        except LogUnavailable as unavailable:
-            # The next turn finds out that this one has ended.
-            logger.warning("claim.kept", request_id=ids.request_id, cause=unavailable.cause)
+        await self._release(_conversation(ids))
+        if idempotency is not None:
+            await self._keep(idempotency)
 
     async def withdraw(self, ids: TurnIds, idempotency: Claim | None) -> None:
         """Release everything: the turn was not started."""
+        for each in _claims(ids, idempotency):
+            await self._release(each)
+
+    async def _release(self, claim: Claim) -> None:
         try:
-            await self.claims.release(_conversation(ids), ids.request_id)
-            if idempotency is not None:
-                await self.claims.release(*idempotency)
+            for holder in (claim.started, claim.starting):
+                await self.claims.release(claim.key, holder)
         except LogUnavailable as unavailable:
-            logger.warning("claim.kept", request_id=ids.request_id, cause=unavailable.cause)
+            # Whoever comes next finds out that the turn is over.
+            logger.warning("claim.kept", request_id=claim.request_id, cause=unavailable.cause)
+
+    async def _keep(self, claim: Claim) -> None:
+        try:
+            await self.claims.replace(claim.key, claim.started, claim.started, self.kept_s)
+        except LogUnavailable as unavailable:
+            logger.warning("claim.kept", request_id=claim.request_id, cause=unavailable.cause)
+
+    async def _takes(self, claim: Claim, held: str) -> bool:
+        """Take the place of who held a claim, and tell whether nobody else was faster."""
+        return await self.claims.replace(claim.key, held, claim.starting, self.start_s)
 
     async def _known(self, request_id: str) -> bool:
         try:
@@ -119,15 +162,26 @@ class Admission:
             return False
         return True
 
-    async def _has_ended(self, request_id: str) -> bool:
-        """Tell whether a turn has ended; one that is unknown is about to start."""
+    async def _is_over(self, request_id: str) -> bool:
+        """Tell whether a turn that has started is over; one that is unknown is no longer kept."""
         try:
             reader = await self.log.reader(request_id, 0)
         except TurnUnknown:
-            return False
+            return True
         with closing(reader):
             return reader.ended
 
 
-def _conversation(ids: TurnIds) -> str:
-    return f"conversation:{ids.conversation_id}"
+def claim_of(key: IdempotencyKey, caller: Caller, request_id: str) -> Claim:
+    """Return what a key claims; it belongs to its caller."""
+    owned = hashlib.sha256(f"{caller.user}\n{key.name}".encode()).hexdigest()
+    return Claim(f"key:{owned}", request_id, key.fingerprint)
+
+
+def _conversation(ids: TurnIds) -> Claim:
+    return Claim(f"conversation:{ids.conversation_id}", ids.request_id)
+
+
+def _claims(ids: TurnIds, idempotency: Claim | None) -> tuple[Claim, ...]:
+    own = _conversation(ids)
+    return (own,) if idempotency is None else (own, idempotency)

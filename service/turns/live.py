@@ -28,6 +28,11 @@ class LiveTurns:
         self._refusing = False
 
     @property
+    def alive(self) -> bool:
+        """Tell whether turns can run, new ones or those that do already."""
+        return self._tasks is not None
+
+    @property
     def accepting(self) -> bool:
         """Tell whether new turns are taken."""
         return self._tasks is not None and not self._refusing

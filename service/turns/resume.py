@@ -55,7 +55,7 @@ async def resume_turn(
         turn.resumes = request_id
         turn.cancels = cancels(services.settings, on_disconnect)
         await services.admission.enter(ids)
-        await services.admission.started(ids, None)
+        await services.admission.go_on(ids, None)
         await services.log.open(ids, turn.estate, turn)
         services.live.launch(turn)
     except BaseException:
@@ -63,6 +63,7 @@ async def resume_turn(
             await services.admission.withdraw(ids, None)
             await services.paused.release(request_id)
         raise
+    await services.admission.started(ids, None)
     return turn
 
 

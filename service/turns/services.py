@@ -8,6 +8,7 @@ import anyio
 
 from service.ports import Conversations, EmissionLog, PausedTurns, Upstream
 from service.settings import Settings
+from service.supervision import kept_running
 from service.turns.admission import Admission
 from service.turns.live import LiveTurns
 from service.turns.orphans import end_orphans
@@ -34,18 +35,21 @@ class Services:
     async def running(self) -> AsyncIterator[None]:
         """Run turns until the context is left; what the upstream keeps for us is deleted then."""
         async with self.upstream.running():
-            async with (
-                self.log.running(),
-                anyio.create_task_group() as watching,
-                self.live.running(),
-            ):
-                watching.start_soon(end_orphans, self.log, self.settler)
-                watching.start_soon(cancel_unread, self.live, self.readers, self._grace_s)
-                yield
+            async with self.log.running(), anyio.create_task_group() as watching:
+                watching.start_soon(kept_running, self._end_orphans)
+                watching.start_soon(kept_running, self._cancel_unread)
+                async with self.live.running():
+                    yield
                 watching.cancel_scope.cancel()
             # What only this process could find again is of no use to anybody.
             for thread in (*await self.conversations.close(), *await self.paused.close()):
                 self.upstream.forget(thread)
+
+    async def _end_orphans(self) -> None:
+        await end_orphans(self.log, self.settler)
+
+    async def _cancel_unread(self) -> None:
+        await cancel_unread(self.live, self.readers, self._grace_s)
 
     @property
     def _grace_s(self) -> float:

@@ -1,6 +1,7 @@
 """Everything that happens before a turn runs, in the order in which a person would tell it."""
 
 import uuid
+from contextlib import suppress
 
 import anyio
 
@@ -10,15 +11,18 @@ from service.errors import (
     ModelUnknown,
     ServiceError,
     ShieldUnknown,
+    TurnUnknown,
     VectorStoreUnknown,
 )
 from service.settings import Settings
-from service.turns.admission import Claim, IdempotencyKey
+from service.turns.admission import Claim, IdempotencyKey, claim_of
 from service.turns.interrupt import interrupt_turn
 from service.turns.selection import select
 from service.turns.services import Services
 from service.turns.turn import RunningTurn
 from statemachine import Interrupter, TurnStream
+
+_POLL_S = 0.05
 
 
 async def start_turn(services: Services, request: TurnRequest) -> RunningTurn:
@@ -51,7 +55,7 @@ async def start_once(
     first = await services.admission.first(key, request.caller, ids.request_id)
     if first != ids.request_id:
         return first
-    claim = services.admission.claim_of(key, request.caller, ids.request_id)
+    claim = claim_of(key, request.caller, ids.request_id)
     return await _start(services, request, ids, claim)
 
 
@@ -65,11 +69,13 @@ async def _start(
     """Start a turn; when that fails, nothing is claimed any more."""
     try:
         services.live.admit()
-        return await _launch(services, request, ids, idempotency)
+        turn = await _launch(services, request, ids, idempotency)
     except BaseException:
         with anyio.CancelScope(shield=True):
             await services.admission.withdraw(ids, idempotency)
         raise
+    await services.admission.started(ids, idempotency)
+    return turn
 
 
 async def _launch(
@@ -89,7 +95,7 @@ async def _launch(
     turn = RunningTurn(ids, upstream, stream, started_at, plan, key=ids.request_id)
     turn.came_from, turn.idempotency = plan.conversation.thread, idempotency
     turn.cancels = cancels(services.settings, request.on_disconnect)
-    await services.admission.started(ids, idempotency)
+    await services.admission.go_on(ids, idempotency)
     await services.conversations.take_thread(ids.conversation_id)
     try:
         await services.log.open(ids, turn.estate, turn)
@@ -107,13 +113,19 @@ def cancels(settings: Settings, asked: OnDisconnect | None) -> bool:
 
 async def _enter(services: Services, request: TurnRequest, ids: TurnIds) -> None:
     """Have the conversation for this turn; one that is in the way is stopped, when asked for."""
-    try:
-        await services.admission.enter(ids)
-    except ConversationBusy as busy:
-        if request.if_busy is not IfBusy.INTERRUPT:
-            raise
-        await interrupt_turn(services, busy.request_id, Interrupter.USER)
-        await services.admission.enter(ids)
+    deadline = anyio.current_time() + services.settings.interrupt_wait_s
+    while True:
+        try:
+            await services.admission.enter(ids)
+        except ConversationBusy as busy:
+            if request.if_busy is not IfBusy.INTERRUPT or anyio.current_time() > deadline:
+                raise
+            # One that is about to start cannot be stopped yet.
+            with suppress(TurnUnknown):
+                await interrupt_turn(services, busy.request_id, Interrupter.USER)
+            await anyio.sleep(_POLL_S)
+        else:
+            return
 
 
 async def _give_back(services: Services, conversation: Conversation) -> None:

@@ -9,6 +9,7 @@ import anyio
 from service.domain import Estate, Plan, Thread, TurnIds
 from service.errors import TurnRefused
 from service.ports import Tape, UpstreamTurn
+from service.turns.admission import Claim
 from statemachine import Emission, Ending, Failure, Interrupted, Interrupter, TurnStream
 
 _OPENING_EMISSIONS = 1
@@ -76,7 +77,7 @@ class RunningTurn:
     now: Callable[[], float] = field(default_factory=lambda: asyncio.get_running_loop().time)
     accepted: bool = False
     untaken: bool = False
-    idempotency: tuple[str, str] | None = None
+    idempotency: Claim | None = None
     cancels: bool = False
     attended_at: float = 0.0
     lost: bool = False

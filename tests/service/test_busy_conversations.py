@@ -2,6 +2,7 @@
 
 import anyio
 import pytest
+from anyio import wait_all_tasks_blocked
 
 from service.errors import UpstreamError
 from tests.support.applications import TURNS, application, events, names
@@ -104,7 +105,7 @@ async def test_a_conversation_whose_turn_has_ended_is_free_whatever_was_forgotte
         turn = await app.ended()
         conversation_id = turn.headers["x-conversation-id"]
         claims, request_id = app.services.admission.claims, turn.headers["x-request-id"]
-        await claims.claim(f"conversation:{conversation_id}", request_id, 1_000)
+        await claims.claim(f"conversation:{conversation_id}", f"{request_id} started ", 1_000)
 
         assert (await app.goes_on(turn)).status == 200
 
@@ -132,3 +133,17 @@ async def test_questions_without_a_conversation_never_meet(store):
         go_on.set()
 
         assert [names(await each.body())[-1] for each in (one, two)] == ["end", "end"]
+
+
+async def test_a_turn_that_is_about_to_start_is_stopped_when_it_has(store):
+    offered = anyio.Event()
+    starting = Script((opening_chunk(), says("Hi"), NEVER), at_prepare=(offered,))
+    async with application(HELLO, starting, HELLO, **store) as app:
+        turn = await app.ended()
+        again = {"conversation_id": turn.headers["x-conversation-id"]}
+        async with app.turn(**again) as first, app.turn(**again, if_busy="interrupt") as second:
+            await wait_all_tasks_blocked()
+            offered.set()
+            stopped, said = await first.body(), await second.body()
+
+    assert (names(stopped)[-1], names(said)[-1]) == ("interrupted", "end")

@@ -77,7 +77,7 @@ async def test_to_claim_again_does_not_extend(claims, clock):
 async def test_a_claim_that_was_extended_ends_later(claims, clock):
     await claims.claim("key", "a", TTL_S)
     clock.forward(TTL_S - 1)
-    await claims.extend("key", "a", TTL_S)
+    await claims.replace("key", "a", "a", TTL_S)
     clock.forward(TTL_S - 1)
 
     assert await claims.claim("key", "b", TTL_S) == "a"
@@ -85,7 +85,7 @@ async def test_a_claim_that_was_extended_ends_later(claims, clock):
 
 async def test_a_claim_may_be_cut_short(claims, clock):
     await claims.claim("key", "a", TTL_S)
-    await claims.extend("key", "a", 1)
+    await claims.replace("key", "a", "a", 1)
     clock.forward(1)
 
     assert await claims.claim("key", "b", TTL_S) == "b"
@@ -93,7 +93,7 @@ async def test_a_claim_may_be_cut_short(claims, clock):
 
 async def test_only_who_holds_it_can_extend(claims, clock):
     await claims.claim("key", "a", TTL_S)
-    await claims.extend("key", "b", 10 * TTL_S)
+    await claims.replace("key", "b", "b", 10 * TTL_S)
     clock.forward(TTL_S)
 
     assert await claims.claim("key", "c", TTL_S) == "c"
@@ -102,9 +102,18 @@ async def test_only_who_holds_it_can_extend(claims, clock):
 async def test_what_has_ended_is_not_extended(claims, clock):
     await claims.claim("key", "a", TTL_S)
     clock.forward(TTL_S)
-    await claims.extend("key", "a", TTL_S)
+    await claims.replace("key", "a", "a", TTL_S)
 
     assert await claims.claim("key", "b", TTL_S) == "b"
+
+
+async def test_a_claim_may_be_handed_on_by_who_holds_it(claims):
+    await claims.claim("key", "a", TTL_S)
+
+    assert await claims.replace("key", "b", "c", TTL_S) is False
+    assert await claims.replace("key", "a", "b", TTL_S) is True
+    assert await claims.replace("key", "a", "c", TTL_S) is False
+    assert await claims.claim("key", "d", TTL_S) == "b"
 
 
 async def test_what_was_released_can_be_claimed(claims):
@@ -122,7 +131,7 @@ async def test_only_who_holds_it_can_release(claims):
 
 
 async def test_what_nobody_holds_is_neither_extended_nor_released(claims):
-    await claims.extend("key", "a", TTL_S)
+    await claims.replace("key", "a", "a", TTL_S)
     await claims.release("key", "a")
 
     assert await claims.claim("key", "b", TTL_S) == "b"
@@ -132,7 +141,7 @@ async def test_in_memory_those_go_first_that_were_not_renewed_for_longest():
     claims = MemoryClaims(limit=2, clock=Clock())
     for key in "ab":
         await claims.claim(key, "first", TTL_S)
-    await claims.extend("a", "first", TTL_S)
+    await claims.replace("a", "first", "first", TTL_S)
 
     await claims.claim("c", "first", TTL_S)
 
@@ -164,8 +173,9 @@ async def test_without_redis_nothing_can_be_claimed(mortal_redis):
         mortal_redis.kill()
         claims = RedisClaims(redis, "turnstile")
 
-        for ask in (claims.claim, claims.extend):
-            with pytest.raises(LogUnavailable):
-                await ask("key", "a", TTL_S)
+        with pytest.raises(LogUnavailable):
+            await claims.claim("key", "a", TTL_S)
+        with pytest.raises(LogUnavailable):
+            await claims.replace("key", "a", "b", TTL_S)
         with pytest.raises(LogUnavailable):
             await claims.release("key", "a")

@@ -194,3 +194,41 @@ async def test_a_repeated_question_may_go_on_after_what_its_caller_has():
 
     assert rest.removeprefix(b"retry: 1000\n") == said[cut:]
     assert (again.status, nothing.status) == (200, 204)
+
+
+async def test_a_key_whose_turn_is_no_longer_kept_starts_one_turn_however_many_ask():
+    offered = anyio.Event()
+    scripts = (HELLO, HELLO, Script(answer("Hi"), at_prepare=(offered,)), HELLO)
+    async with application(*scripts, log_limit_bytes=3_000) as app:
+        async with app.turn(headers=KEY) as first:
+            await first.body()
+        await app.ended()
+        async with app.turn(headers=KEY) as one, app.turn(headers=KEY) as other:
+            await wait_all_tasks_blocked()
+            offered.set()
+            await one.body()
+            await other.body()
+
+    ids = {each.headers["x-request-id"] for each in (first, one, other)}
+    assert len(ids) == 2
+    assert len(app.upstream.plans) == 3
+
+
+async def test_a_start_that_took_too_long_is_not_gone_on_with():
+    """Its claims may be those of another request by then."""
+    offered, renewed = anyio.Event(), anyio.Event()
+    offered.set()
+    scripts = (Script(answer("Hi"), at_prepare=(offered,)), Script(at_prepare=(renewed,)))
+    async with application(*scripts) as app:
+        turn = await app.ended()
+        claims = app.services.admission.claims
+        conversation = f"conversation:{turn.headers['x-conversation-id']}"
+        async with app.turn(conversation_id=turn.headers["x-conversation-id"]) as late:
+            await wait_all_tasks_blocked()
+            held = await claims.claim(conversation, "somebody else", 60)
+            await claims.release(conversation, held)
+            renewed.set()
+            body = await late.json()
+
+    assert (late.status, body["code"]) == (503, "log_unavailable")
+    assert not app.upstream.turns[1].opened.is_set()

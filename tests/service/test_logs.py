@@ -162,3 +162,17 @@ def test_a_traceback_is_part_of_its_json_line(configured):
 
     last = json.loads(stderr.getvalue().splitlines()[-1])
     assert "ZeroDivisionError: a bug" in last["exception"]
+
+
+class GoneFile(io.StringIO):
+    """A standard error that nobody reads any more."""
+
+    def write(self, text):
+        raise BrokenPipeError
+
+    def flush(self):
+        raise BrokenPipeError
+
+
+def test_a_log_that_cannot_be_written_costs_nothing(configured):
+    assert configured(GoneFile(), log_format="json") == ""

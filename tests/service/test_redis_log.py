@@ -8,7 +8,7 @@ import pytest
 
 from service.domain import TurnIds
 from service.errors import TurnUnknown
-from statemachine import Emission, State, Token
+from statemachine import Emission, Interrupter, State, Token
 from tests.support.laws import digest_of
 from tests.support.logs import (
     CANCELS,
@@ -172,3 +172,17 @@ async def test_a_turn_of_which_only_the_end_is_known_is_no_longer_kept(owner, ot
 
     with pytest.raises(TurnUnknown):
         await other.log.reader("turn", 0)
+
+
+async def test_what_another_version_says_to_a_process_does_not_deafen_it(
+    owner, other, redis_server
+):
+    inbox = KEYS.inbox(owner.name)
+    for fields in (("r", "turn"), ("s", "stop", "x", "y", "z", "z"), ("odd", b"\xff\xfe")):
+        redis_server.ask("XADD", inbox, "*", *fields)
+    control = await owner.drives(1)
+    await other.log.stop("turn", Interrupter.USER)
+    with anyio.fail_after(WAIT_S):
+        await control.told.wait()
+
+    assert control.stopped == [Interrupter.USER]

@@ -12,8 +12,10 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return ARGV[1]
 """)
 
-_EXTEND = Script("""
-if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+_REPLACE = Script("""
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return 1
 """)
 
 _RELEASE = Script("""
@@ -33,9 +35,10 @@ class RedisClaims:
         held = await self._redis.run(_CLAIM, self._key(key), holder, milliseconds(ttl_s))
         return cast("bytes", held).decode()
 
-    async def extend(self, key: str, holder: str, ttl_s: float) -> None:
-        """See `Claims.extend`."""
-        await self._redis.run(_EXTEND, self._key(key), holder, milliseconds(ttl_s))
+    async def replace(self, key: str, holder: str, successor: str, ttl_s: float) -> bool:
+        """See `Claims.replace`."""
+        arguments = (holder, successor, milliseconds(ttl_s))
+        return bool(await self._redis.run(_REPLACE, self._key(key), *arguments))
 
     async def release(self, key: str, holder: str) -> None:
         """See `Claims.release`."""

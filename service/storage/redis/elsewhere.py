@@ -123,8 +123,8 @@ class Elsewhere:
             each.missed = 0 if found else each.missed + 1
             if each.missed >= _MISSED:
                 self._send_away(each)
-            elif each.estate.cancels and each.buffer.readers:
-                await self._tail.tell(each.owner, each.request_id, ATTEND)
+        read = (each for each in followed if each.estate.cancels and each.buffer.readers)
+        await self._tail.tell_all([(each.owner, each.request_id, ATTEND) for each in read])
 
     async def _follow(self, kept: Kept) -> None:
         await self._tail.follow(kept.buffer)

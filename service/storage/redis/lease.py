@@ -47,6 +47,8 @@ class Lease:
         self._adopt = adopt
         self._look = look
         self._owns = owns
+        self._owners: Mapping[str, str] = {}
+        self._renewed = asyncio.Event()
         self._renewed_at = 0.0
         self._patient_until = 0.0
         self._unsure_until = 0.0
@@ -62,13 +64,27 @@ class Lease:
         self._unsure_until = self._patient_until + _RETURN_S
 
     async def run(self) -> None:
-        """Renew and look until cancelled."""
+        """Renew until cancelled; nothing else is done between two renewals."""
         while True:
             try:
                 await self._renew()
             except LogUnavailable:
                 self.doubt()
+            self._renewed.set()
             await asyncio.sleep(self._times.lease_s / _RENEWALS)
+
+    async def care(self) -> None:
+        """Look after each renewal, and find orphans, until cancelled."""
+        while True:
+            await self._renewed.wait()
+            self._renewed.clear()
+            owners = self._owners
+            try:
+                await self._look(owners)
+                if time.monotonic() >= self._patient_until:
+                    await self._find_orphans(owners)
+            except LogUnavailable:
+                self.doubt()
 
     async def end(self) -> None:
         """End the lease: nothing is owned any more.
@@ -93,10 +109,7 @@ class Lease:
         if now - max(self._renewed_at, began_at - self._times.lease_s) > self._times.lease_s:
             self._wait_for_others()
         self._renewed_at = now
-        owners = _pairs(running)
-        await self._look(owners)
-        if now >= self._patient_until:
-            await self._find_orphans(owners)
+        self._owners = _pairs(running)
 
     def _wait_for_others(self) -> None:
         self._patient_until = time.monotonic() + self._times.lease_s

@@ -29,6 +29,7 @@ from service.storage.redis.ownership import ADOPT
 from service.storage.redis.process import Process
 from service.storage.redis.writer import OwnTurn, Writer
 from service.storage.turn_buffer import BufferReader, TurnBuffers
+from service.supervision import kept_running
 from statemachine import Emission, Interrupter
 
 logger = structlog.get_logger()
@@ -71,8 +72,9 @@ class RedisLog:
         """See `EmissionLog.running`; in the end what was said is brought to Redis."""
         try:
             async with anyio.create_task_group() as tasks:
-                for each in (self._writer.run, self._elsewhere.run, self._lease.run):
-                    tasks.start_soon(each)
+                lease = self._lease
+                for each in (self._writer.run, self._elsewhere.run, lease.run, lease.care):
+                    tasks.start_soon(kept_running, each)
                 try:
                     yield
                 finally:

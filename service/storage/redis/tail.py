@@ -5,13 +5,13 @@ inbox of this process, which is always among them, ends the wait.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import cast
 
 import structlog
 
 from service.errors import LogUnavailable
-from service.storage.redis.connection import Argument, milliseconds
+from service.storage.redis.connection import Argument, Command, milliseconds
 from service.storage.redis.entries import Entry, Unreadable, emission_of
 from service.storage.redis.process import Process
 from service.storage.turn_buffer import TurnBuffer
@@ -70,14 +70,18 @@ class Tail:
         Raises:
             LogUnavailable: it cannot be told whether it is there.
         """
-        inbox = self._keys.inbox(process)
-        fields: tuple[Argument, ...] = ("r", request_id, "s", signal)
-        await self._redis.ask_all(
-            (
-                ("XADD", inbox, "MAXLEN", "~", _INBOX_ENTRIES, "*", *fields),
-                ("PEXPIRE", inbox, _INBOX_MS),
-            )
-        )
+        await self.tell_all(((process, request_id, signal),))
+
+    async def tell_all(self, signals: Iterable[tuple[str, str, str]]) -> None:
+        """Put signals into inboxes, in one round trip; see `tell`."""
+        commands: list[Command] = []
+        for process, request_id, signal in signals:
+            inbox = self._keys.inbox(process)
+            fields: Command = ("r", request_id, "s", signal)
+            commands.append(("XADD", inbox, "MAXLEN", "~", _INBOX_ENTRIES, "*", *fields))
+            commands.append(("PEXPIRE", inbox, _INBOX_MS))
+        if commands:
+            await self._redis.ask_all(commands)
 
     async def run(self) -> None:
         """Feed until cancelled."""
@@ -118,7 +122,10 @@ class Tail:
             self._ended(buffer)
 
     def _listen(self, entries: list[Entry]) -> None:
-        for name, (_, request_id, _, signal, *_) in entries:
+        """Do what is understood; other versions may say more."""
+        for name, fields in entries:
             self._inbox_read = name
-            if signal.decode() != _WAKE:
-                self._told(request_id.decode(), signal.decode())
+            said = dict(zip(fields[::2], fields[1::2], strict=False))
+            request_id, signal = said.get(b"r", b""), said.get(b"s", b"")
+            if request_id and signal:
+                self._told(request_id.decode("utf-8", "replace"), signal.decode("utf-8", "replace"))
