@@ -198,7 +198,7 @@ class LogUnavailable(ServiceError):
 
     code = "log_unavailable"
     status_code = 503
-    response = "The turn cannot be reached from here for now; try again."
+    response = "What the processes of the service share cannot be reached for now; try again."
     retry_after_s = 2
 
 

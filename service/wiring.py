@@ -49,8 +49,8 @@ def services_on(
     )
     settler = Settler(conversations, paused, upstream, admission, settings.answer_timeout_s)
     driver = Driver(log, settler, recorder or open_recorder(settings.recording), settings)
-    readers = Readers(settings.streams)
     live = LiveTurns(driver.drive, settings.interrupt_wait_s)
+    readers = Readers(settings.streams, live.attend)
     return Services(
         settings, log, upstream, conversations, paused, admission, settler, live, readers
     )

@@ -95,6 +95,11 @@ class EmissionLog(Protocol):
 
     shared: bool
 
+    @property
+    def attached(self) -> bool:
+        """Whether other processes get what is said here, at once."""
+        ...
+
     def running(self) -> AbstractAsyncContextManager[None]:
         """Hold what is needed to keep turns; nothing works outside of this context."""
         ...

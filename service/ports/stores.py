@@ -77,8 +77,8 @@ class PausedTurns(Protocol):
         """Return the threads of turns that have waited in vain, each once."""
         ...
 
-    async def release(self, request_id: str) -> None:
-        """Take a claim back: the upstream has not got the answers."""
+    async def release(self, request_id: str, by: str) -> None:
+        """Take the claim of the stream `by` back: the upstream has not got the answers."""
         ...
 
     async def close(self) -> Sequence[Thread]:

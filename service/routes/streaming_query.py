@@ -130,6 +130,8 @@ async def follow(request: Request) -> Response:
     except TooManyStreams:
         return sent_away(request_id, SentAway.BUSY, encoder, services.settings)
     except LogUnavailable:
+        if not stays:
+            raise
         return unavailable(request_id, encoder, services.settings)
 
 

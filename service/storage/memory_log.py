@@ -15,7 +15,7 @@ from statemachine import Emission, Interrupter
 class MemoryLog:
     """See `EmissionLog`; a turn here cannot outlive its owner."""
 
-    shared = False
+    shared = attached = False
 
     def __init__(self, bounds: Bounds, clock: Callable[[], float] = time.monotonic) -> None:
         self._turns = TurnBuffers(bounds, clock)

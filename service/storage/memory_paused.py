@@ -65,10 +65,10 @@ class MemoryPausedTurns:
             raise AnswersDiffer("Other answers came first; the turn goes on with those.")
         return entry.answered_by
 
-    async def release(self, request_id: str) -> None:
+    async def release(self, request_id: str, by: str) -> None:
         """See `PausedTurns.release`."""
         entry = self._kept.get(request_id)
-        if entry is not None:
+        if entry is not None and entry.answered_by == by:
             entry.answers = entry.answered_by = None
             self._waiting[request_id] = entry
 

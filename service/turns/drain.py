@@ -11,12 +11,12 @@ logger = structlog.get_logger()
 async def drain(services: Services) -> None:
     """Take no new turns, and wait until the process has nothing left to do, for a limited time.
 
-    Readers go to another process when one can serve them; else they stay until their turn ends.
+    Readers go to other processes when those can serve them; else they stay until their turn ends.
     """
     services.live.refuse()
     logger.info("service.draining", turns=len(services.live.turns), readers=services.readers.open)
     settings = services.settings
-    if services.log.shared:
+    if services.log.attached:
         services.readers.dismiss(min(settings.drain_spread_s, settings.drain_timeout_s))
     await _come_to_an_end(services, settings.drain_timeout_s)
 

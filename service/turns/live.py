@@ -87,6 +87,11 @@ class LiveTurns:
             await turn.done.wait()
         return turn.interrupted
 
+    def attend(self, request_id: str) -> None:
+        """Note that a turn is read until now, if it runs here."""
+        if request_id in self._turns:
+            self._turns[request_id].attend()
+
     def refuse(self) -> None:
         """Take no new turns."""
         self._refusing = True

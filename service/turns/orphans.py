@@ -13,10 +13,7 @@ async def end_orphans(log: EmissionLog, settler: Settler) -> None:
     """End every turn whose owner has died, until cancelled."""
     while True:
         orphan = await log.orphan()
-        try:
-            await end_orphan(log, settler, orphan)
-        except Exception:  # one turn that cannot be ended must not keep the others from it
-            logger.exception("turn.crashed", request_id=orphan.ids.request_id)
+        await end_orphan(log, settler, orphan)
 
 
 async def end_orphan(log: EmissionLog, settler: Settler, orphan: Orphan) -> None:
@@ -33,7 +30,11 @@ async def end_orphan(log: EmissionLog, settler: Settler, orphan: Orphan) -> None
     log.append(request_id, closing)
     if not await log.flush(request_id):
         return
-    settled = await settler.settle_orphan(orphan, inheritance.summary)
-    log.append(request_id, (settle(terminal, stored=settled.stored, available_quotas={}),))
+    try:
+        stored = (await settler.settle_orphan(orphan, inheritance.summary)).stored
+    except Exception:  # a bug of ours must not leave readers without an end
+        logger.exception("turn.crashed", request_id=request_id)
+        stored = False
+    log.append(request_id, (settle(terminal, stored=stored, available_quotas={}),))
     await log.flush(request_id)
     logger.warning("turn.inherited", request_id=request_id, emissions=terminal.number)

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -35,11 +35,14 @@ class OpenStream(Protocol):
 class Readers:
     """The open streams of this process; see the settings for their limits.
 
+    `attended` is told the id of a turn when a reader leaves it.
+
     A stream counts from before anything is done for it, so that many requests at once cannot
     exceed a limit together.
     """
 
     limits: StreamsSettings
+    attended: Callable[[str], None]
     _open: int = 0
     _of_users: Counter[str] = field(default_factory=Counter)
     _of_turns: Counter[str] = field(default_factory=Counter)
@@ -91,8 +94,11 @@ class Readers:
         if self._of_turns[request_id] >= self.limits.per_turn_limit:
             limit = self.limits.per_turn_limit
             raise TooManyReaders(f"{limit} read this turn, which is the limit.")
-        with _counted(self._of_turns, request_id):
-            yield
+        try:
+            with _counted(self._of_turns, request_id):
+                yield
+        finally:
+            self.attended(request_id)
 
     @contextmanager
     def present(self, stream: OpenStream) -> Iterator[None]:

@@ -47,10 +47,10 @@ async def resume_turn(
     paused = with_headers(services.settings, paused, caller)
     await services.upstream.catalogue()
     ids = TurnIds(str(uuid.uuid4()), paused.plan.conversation.conversation_id)
-    first = await services.paused.claim(request_id, answers, ids.request_id)
-    if first != ids.request_id:
-        return first
     try:
+        first = await services.paused.claim(request_id, answers, ids.request_id)
+        if first != ids.request_id:
+            return first
         turn = _prepare(services, paused, answers, ids, started_at)
         turn.resumes = request_id
         turn.cancels = cancels(services.settings, on_disconnect)
@@ -61,7 +61,7 @@ async def resume_turn(
     except BaseException:
         with anyio.CancelScope(shield=True):
             await services.admission.withdraw(ids, None)
-            await services.paused.release(request_id)
+            await services.paused.release(request_id, ids.request_id)
         raise
     await services.admission.started(ids, None)
     return turn

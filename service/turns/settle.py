@@ -70,7 +70,7 @@ class Settler:
         summary = turn.stream.summary
         unsent = turn.untaken or turn.asked_at is None
         if turn.resumes is not None and unsent:
-            await self.paused.release(turn.resumes)
+            await self.paused.release(turn.resumes, turn.ids.request_id)
             return Settled(stored=False)
         thread = turn.upstream.thread(summary)
         waits = turn.accepted and thread is not None and _owes(summary)

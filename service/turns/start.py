@@ -52,10 +52,16 @@ async def start_once(
     """
     services.live.admit()
     ids = _new_ids(request)
-    first = await services.admission.first(key, request.caller, ids.request_id)
+    claim = claim_of(key, request.caller, ids.request_id)
+    try:
+        first = await services.admission.first(key, request.caller, ids.request_id)
+    except BaseException:
+        # It may have been claimed all the same.
+        with anyio.CancelScope(shield=True):
+            await services.admission.withdraw(ids, claim)
+        raise
     if first != ids.request_id:
         return first
-    claim = claim_of(key, request.caller, ids.request_id)
     return await _start(services, request, ids, claim)
 
 

@@ -56,7 +56,7 @@ class RunningTurn:
     that a route can tell whether there is anything to stream. `reading` ends the wait for the
     upstream. `idempotency` is the claim by which the turn was started, `lost` tells that another
     process has taken the turn over. `cancels` tells that the turn ends when nobody reads it, and
-    `attended_at` when somebody last did elsewhere. All times are of the event loop, in seconds;
+    `attended_at` when somebody last did. All times are of the event loop, in seconds;
     that of `asked_at` is when the upstream was asked, `patient_until` until when it may be silent.
     """
 
@@ -94,7 +94,7 @@ class RunningTurn:
             self.reading.cancel()
 
     def attend(self) -> None:
-        """Note that somebody reads the turn in another process."""
+        """Note that somebody reads the turn, or did until now."""
         self.attended_at = anyio.current_time()
 
     def lose(self) -> None:

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from tests.support.faults.harms import Close, Fault, Harm, Play
-from tests.support.faults.laws import assert_laws, assert_whole
+from tests.support.faults.laws import assert_whole
 from tests.support.faults.leaping_loop import LeapingLoop, NothingCanHappen
 from tests.support.faults.lines import LineLost
 from tests.support.faults.readers import Ending, Reader

@@ -7,7 +7,7 @@ import pytest
 from tests.support.faults.laws import assert_laws, assert_whole
 from tests.support.faults.model_server import Speech, counting, words
 from tests.support.fixtures import anyio_backend
-from tests.support.replicas import replicas, until
+from tests.support.replicas import replicas
 
 __all__ = ["anyio_backend"]
 

@@ -83,13 +83,13 @@ async def test_other_answers_are_refused(store, others):
 async def test_a_claim_that_was_taken_back_leaves_the_turn_to_anybody(store):
     await store.pause("a", paused("a"))
     await store.claim("a", ANSWERS, "b")
-    await store.release("a")
+    await store.release("a", "b")
 
     assert await store.claim("a", (ToolAnswer("c1", "4"),), "c") == "c"
 
 
 async def test_what_is_not_kept_can_be_released(store):
-    await store.release("a")
+    await store.release("a", "b")
 
 
 async def test_a_turn_waits_for_a_limited_time(store, clock):
@@ -119,7 +119,7 @@ async def test_a_claim_that_is_taken_back_too_late_is_too_late(store, clock):
     await store.pause("a", paused("a"))
     await store.claim("a", ANSWERS, "b")
     clock.forward(WAIT_S)
-    await store.release("a")
+    await store.release("a", "b")
 
     with pytest.raises(AnswerTooLate):
         await store.claim("a", ANSWERS, "c")
@@ -154,7 +154,7 @@ async def test_a_claim_taken_back_too_late_gives_its_thread_back(store, clock):
     clock.forward(WAIT_S)
     assert await store.expired() == []
 
-    await store.release("a")
+    await store.release("a", "b")
 
     assert await store.expired() == [thread_of("a")]
 
@@ -186,3 +186,11 @@ async def test_the_threads_of_a_process_are_lost_with_it_unless_their_turns_go_o
     await store.claim("a", ANSWERS, "x")
 
     assert list(await store.close()) == [thread_of("b")]
+
+
+async def test_only_who_has_claimed_a_turn_can_take_that_back(store):
+    await store.pause("a", paused("a"))
+    await store.claim("a", ANSWERS, "b")
+    await store.release("a", "c")
+
+    assert await store.claim("a", ANSWERS, "d") == "b"

@@ -4,6 +4,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from service.domain import TurnIds
 from service.errors import LogUnavailable, TurnUnknown
 from tests.support.logs import (
     KEYS,
@@ -172,3 +173,21 @@ async def test_a_heir_that_brings_a_turn_back_keeps_its_first_owner_out(server, 
 
     assert control.lost
     assert entries(server) == [1, 2, 3]
+
+
+async def test_a_turn_that_redis_refuses_costs_the_others_nothing(redis_server):
+    odd, plain = TurnIds("odd", "conversation"), TurnIds("plain", "conversation")
+    async with member(redis_server, patience_s=0.1) as owner:
+        for ids in (odd, plain):
+            await owner.drives(1, ids)
+        # Nothing fits behind it any more.
+        redis_server.ask("XADD", KEYS.log("odd"), f"{2**64 - 1}-{2**64 - 1}", "p", "x")
+        for ids in (odd, plain):
+            owner.log.append(ids.request_id, tokens(2, 2))
+        reader = await owner.log.reader("odd", 0)
+        said = await take(reader, 2)
+        await owner.log.flush("plain")
+
+        assert entries(redis_server, "plain") == [1, 2]
+        assert numbers(said) == [1, 2]
+        assert owner.log.attached

@@ -145,7 +145,7 @@ async def test_the_threads_of_a_process_that_ends_go_on_in_others(stores, clock)
 async def test_every_key_goes_some_time_after_the_wait(stores, redis_server, clock):
     await stores[0].pause("a", paused("a"))
     await stores[0].claim("a", ANSWERS, "b")
-    await stores[0].release("a")
+    await stores[0].release("a", "b")
     before = redis_server.keys()
     clock.forward(WAIT_S + AN_HOUR_S)
     between = redis_server.keys()
@@ -160,7 +160,7 @@ async def test_what_was_claimed_and_taken_back_is_forgotten_without_a_trace(stor
     await stores[0].pause("a", paused("a"))
     await stores[0].claim("a", ANSWERS, "b")
     clock.forward(WAIT_S + AN_HOUR_S)
-    await stores[0].release("a")
+    await stores[0].release("a", "b")
 
     assert await stores[1].expired() == []
 
@@ -175,7 +175,7 @@ async def test_without_redis_turns_do_not_cease_to_wait_but_are_out_of_reach(mor
             store.find("a"),
             store.pause("a", paused("a")),
             store.claim("a", ANSWERS, "b"),
-            store.release("a"),
+            store.release("a", "b"),
             store.expired(),
         ):
             with pytest.raises(LogUnavailable):

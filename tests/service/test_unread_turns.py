@@ -145,3 +145,18 @@ async def test_an_interrupt_from_another_process_tells_how_the_turn_ended(redis_
 
     assert (stopped["interrupted"], over["interrupted"]) == (True, False)
     assert one.upstream.turns[0].closed.is_set()
+
+
+async def test_readers_that_come_and_go_keep_a_turn():
+    """No look needs to find one of them."""
+    async with application(ENDLESS, disconnect_grace_s=0.4) as app:
+        turn = await left_alone(app, **CANCEL)
+        for _ in range(6):
+            await anyio.sleep(0.15)
+            async with app.resume(turn) as resumed:
+                await resumed.part()
+                resumed.disconnect()
+        running = turn.headers["x-request-id"] in app.services.live
+        await is_over(app)
+
+    assert running

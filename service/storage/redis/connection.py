@@ -155,13 +155,31 @@ class SharedRedis:
             LogUnavailable: see `ask_all`.
         """
         with self._watched():
-            replies = await self._exchange([each.command(whole=False) for each in runs])
-            unknown = [at for at, each in enumerate(replies) if isinstance(each, NoScriptError)]
-            if unknown:
-                again = await self._exchange([runs[at].command(whole=True) for at in unknown])
-                for at, reply in zip(unknown, again, strict=True):
-                    replies[at] = reply
-            return [_good(each) for each in replies]
+            return [_good(each) for each in await self._run_each(runs)]
+
+    async def run_each(self, runs: Sequence[Run]) -> list[Reply | None]:
+        """Return the answers of scripts, None for those that Redis refuses, unless it refuses all.
+
+        Raises:
+            LogUnavailable: see `run_all`.
+        """
+        with self._watched():
+            replies = await self._run_each(runs)
+            if all(isinstance(each, ResponseError) for each in replies):
+                _good(replies[0])
+        for each in replies:
+            if isinstance(each, ResponseError):
+                logger.warning("redis.refused", error=repr(each))
+        return [None if isinstance(each, ResponseError) else each for each in replies]
+
+    async def _run_each(self, runs: Sequence[Run]) -> list[Reply | ResponseError]:
+        replies = await self._exchange([each.command(whole=False) for each in runs])
+        unknown = [at for at, each in enumerate(replies) if isinstance(each, NoScriptError)]
+        if unknown:
+            again = await self._exchange([runs[at].command(whole=True) for at in unknown])
+            for at, reply in zip(unknown, again, strict=True):
+                replies[at] = reply
+        return replies
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator["SharedRedis"]:

@@ -116,9 +116,16 @@ def _new() -> str:
 
 
 def _stored(conversation_id: str, fields: Reply) -> tuple[bytes, Conversation]:
-    """Return the version of a conversation, and the conversation."""
+    """Return the version of a conversation, and the conversation.
+
+    Raises:
+        LogUnavailable: another version has stored it.
+    """
     version, said, thread = cast("list[bytes | None]", fields)
-    found = Conversation(conversation_id) if said is None else decode(said, Conversation)
-    if thread is not None:
-        found = replace(found, thread=decode(thread, Thread))
+    try:
+        found = Conversation(conversation_id) if said is None else decode(said, Conversation)
+        if thread is not None:
+            found = replace(found, thread=decode(thread, Thread))
+    except ValueError as odd:
+        raise LogUnavailable("The conversation was stored by another version.") from odd
     return version or b"", found

@@ -87,6 +87,11 @@ class RedisLog:
             with anyio.CancelScope(shield=True):
                 await self._redis.close()
 
+    @property
+    def attached(self) -> bool:
+        """See `EmissionLog.attached`."""
+        return not self._writer.detached
+
     async def open(self, ids: TurnIds, estate: Estate, control: TurnControl) -> None:
         """See `EmissionLog.open`."""
         turn = OwnTurn(self._turns.open(ids), estate, control)

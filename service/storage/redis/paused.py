@@ -45,7 +45,8 @@ return {'by', ARGV[2]}
 """)
 
 _RELEASE = Script("""
-if redis.call('HDEL', KEYS[1], 'by', 'answers') == 0 then return end
+if redis.call('HGET', KEYS[1], 'by') ~= ARGV[2] then return end
+redis.call('HDEL', KEYS[1], 'by', 'answers')
 local turn = redis.call('HMGET', KEYS[1], 'deadline', 'waits')
 redis.call('ZADD', KEYS[2], turn[1], turn[2])
 redis.call('PEXPIRE', KEYS[2], ARGV[1])
@@ -114,9 +115,9 @@ class RedisPausedTurns:
         (expired,) = await self._redis.run_all((self._expired(),))
         return _threads(expired)
 
-    async def release(self, request_id: str) -> None:
+    async def release(self, request_id: str, by: str) -> None:
         """See `PausedTurns.release`."""
-        await self._redis.run(_RELEASE, self._keys(request_id), self._threads_ttl_ms)
+        await self._redis.run(_RELEASE, self._keys(request_id), self._threads_ttl_ms, by)
 
     async def close(self) -> Sequence[Thread]:
         """See `PausedTurns.close`: other processes find them all."""

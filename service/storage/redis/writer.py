@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Any, cast
 
 import structlog
@@ -23,6 +24,10 @@ from service.storage.turn_buffer import TurnBuffer
 from statemachine import Emission, pack
 
 logger = structlog.get_logger()
+
+_REFUSALS = 10
+_REFUSED_S = 1.0
+"""How often, and how much later, is said again what Redis has refused."""
 
 _BURST = 500
 """Emissions of one turn in one round trip: a long backlog must not hold the others up."""
@@ -44,6 +49,7 @@ class OwnTurn:
     adopted: bool = False
     unsure: bool = False
     lost: bool = False
+    refusals: int = 0
     digest: Any = field(default_factory=hashlib.sha256)
     waiters: list[asyncio.Future[None]] = field(default_factory=list)
 
@@ -147,7 +153,7 @@ class Writer:
         loop = asyncio.get_running_loop()
         patience = loop.call_later(self._times.patience_s, self._detach)
         try:
-            replies = await redis.run_all([self._run(turn) for turn in turns])
+            replies = await redis.run_each([self._run(turn) for turn in turns])
         except LogUnavailable:
             self._waiting = {turn.request_id: turn for turn in turns} | self._waiting
             raise
@@ -155,9 +161,13 @@ class Writer:
             patience.cancel()
             self._under_way = []
         for turn, reply in zip(turns, replies, strict=True):
-            self._take(turn, reply)
+            if reply is None:
+                self._refuse(turn)
+            else:
+                self._take(turn, reply)
         in_time = loop.time() < patience.when()
-        if in_time and all(map(_has, turns, newest)):
+        taken = [each is not None for each in replies]
+        if in_time and all(map(_has, compress(turns, taken), compress(newest, taken))):
             self._attach()
 
     def _run(self, turn: OwnTurn) -> Run:
@@ -224,6 +234,16 @@ class Writer:
         turn.release()
         if turn.buffer.ended_at is not None:
             self._over(turn)
+
+    def _refuse(self, turn: OwnTurn) -> None:
+        """Go on without Redis with a turn that it does not take, whatever that is; not for ever."""
+        turn.refusals += 1
+        turn.buffer.publish(turn.buffer.latest)
+        if turn.buffer.ended_at is not None and turn.refusals >= _REFUSALS:
+            turn.release()
+            self._over(turn)
+            return
+        asyncio.get_running_loop().call_later(_REFUSED_S, self.write, turn)
 
     def _lose(self, turn: OwnTurn) -> None:
         turn.lost = True

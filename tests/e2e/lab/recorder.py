@@ -63,7 +63,7 @@ class Recorder:
             answered = await self._answer(told, each)
             made.append(Made(each.name, self._recorded(answered), each.ends, answered))
             # A client answers once; here the same turn goes on once more from where it waits.
-            await self.services.paused.release(told.request_id)
+            await self.services.paused.release(told.request_id, answered.request_id)
         return made
 
     async def _answer(self, told: Told, given: Continuation) -> Told:
