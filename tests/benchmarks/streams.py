@@ -27,7 +27,7 @@ LOADS = {
     FEW: tuple(STARTERS),
     MANY: tuple(STARTERS),
     FIFTY: tuple(STARTERS),
-    UNPACED: (*SERVICE, "seed", "fast-seed"),
+    UNPACED: (*SERVICE, "usual", "fast-usual"),
     THOUSAND: SERVICE,
 }
 WARM_UP = Load(4, 50)

@@ -24,7 +24,7 @@ _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=100)
 
 
 class Query(BaseModel):
-    """The body of a request to the seed's shape."""
+    """The body of a request to a usual gateway."""
 
     query: str
 
@@ -43,8 +43,8 @@ def passthrough(upstream: str, _: str) -> ASGIApp:
     return Starlette(routes=[Route("/{path:path}", forward, methods=["POST"])])
 
 
-def seed(upstream: str, dialect: str) -> ASGIApp:
-    """The shape of the seed system: FastAPI, typed chunks, one event in JSON for each."""
+def usual(upstream: str, dialect: str) -> ASGIApp:
+    """The shape of a gateway as they are usually written: FastAPI, typed chunks, one event in JSON for each."""
     from fastapi import FastAPI  # noqa: PLC0415 # only this needs what may not be installed
     from llama_stack_client import (  # noqa: PLC0415 # takes a second
         AsyncLlamaStackClient,
@@ -93,7 +93,7 @@ def _told(chunk: Any) -> tuple[str, str]:
     return chunk.type, ""
 
 
-APPS = {"passthrough": passthrough, "seed": seed}
+APPS = {"passthrough": passthrough, "usual": usual}
 SERVERS: dict[str, dict[str, Any]] = {
     "plain": {"loop": "asyncio", "http": "h11"},
     "fast": {"loop": "uvloop", "http": "httptools"},

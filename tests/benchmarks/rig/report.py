@@ -21,8 +21,8 @@ TITLES = {
     "passthrough": "Starlette + httpx",
     "fast-passthrough": "Starlette + httpx, uvloop",
     "nginx": "nginx",
-    "seed": "seed's shape",
-    "fast-seed": "seed's shape, uvloop",
+    "usual": "usual gateway",
+    "fast-usual": "usual gateway, uvloop",
 }
 _CELL = 27
 
@@ -72,7 +72,7 @@ class Goal:
 def _goals() -> tuple[Goal, ...]:
     few, many = (Quantity.CPU, FEW), (Quantity.CPU, MANY)
     against = {"passthrough": 0.7, "fast-passthrough": 0.7, "nginx": 4.0}
-    against |= {"seed": 0.25, "fast-seed": 0.25}
+    against |= {"usual": 0.25, "fast-usual": 0.25}
     goals = [
         Goal("memory", measure, limit, (name, measure))
         for measure in (few, many)
@@ -80,8 +80,8 @@ def _goals() -> tuple[Goal, ...]:
     ]
     rate, fifty = (Quantity.RATE, UNPACED), (Quantity.CPU, FIFTY)
     goals += [
-        Goal("memory", rate, 15.0, ("seed", rate), at_least=True),
-        Goal("memory", rate, 15.0, ("fast-seed", rate), at_least=True),
+        Goal("memory", rate, 15.0, ("usual", rate), at_least=True),
+        Goal("memory", rate, 15.0, ("fast-usual", rate), at_least=True),
         Goal("memory", (Quantity.MOST, MANY), 5.0),
         Goal("memory", (Quantity.MEMORY, None), 60.0),
         Goal("memory", (Quantity.CPU, THOUSAND), 1.0, ("memory", fifty)),

@@ -122,11 +122,11 @@ def passthrough(bench: Bench, server: str) -> Iterator[Target]:
 
 
 @contextmanager
-def seed(bench: Bench, server: str) -> Iterator[Target]:
-    """The shape of the seed system."""
+def usual(bench: Bench, server: str) -> Iterator[Target]:
+    """The shape of a gateway as they are usually written."""
     if importlib.util.find_spec("fastapi") is None:
         raise NotStarted("fastapi is not installed (the extra `benchmark`)")
-    reference = ("seed", server)
+    reference = ("usual", server)
     with _reference(bench, reference, "/v1/streaming_query", b'"event": "end"') as target:
         yield target
 
@@ -137,8 +137,8 @@ STARTERS: dict[str, Starter] = {
     "passthrough": partial(passthrough, server="plain"),
     "fast-passthrough": partial(passthrough, server="fast"),
     "nginx": nginx,
-    "seed": partial(seed, server="plain"),
-    "fast-seed": partial(seed, server="fast"),
+    "usual": partial(usual, server="plain"),
+    "fast-usual": partial(usual, server="fast"),
 }
 
 
