@@ -4,10 +4,11 @@ import pytest
 
 from tests.support.faults.leaping_loop import LeapingLoop
 from tests.support.fixtures import log, no_settings_of_the_developer
-from tests.support.redis_server import redis_of_the_session, redis_server
+from tests.support.redis_server import mortal_redis, redis_of_the_session, redis_server
 
 __all__ = [
     "log",
+    "mortal_redis",
     "no_settings_of_the_developer",
     "redis_of_the_session",
     "redis_server",

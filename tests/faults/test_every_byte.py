@@ -1,6 +1,4 @@
-"""A reader may lose its connection at any byte: on coming back it misses nothing, and gets nothing
-twice.
-"""
+"""A connection may be lost at any byte: on coming back nothing is missing, and nothing doubled."""
 
 import pytest
 

@@ -53,19 +53,17 @@ async def many_readers(here, first, last):
 
 async def at_rest(here):
     """Wait until no turn runs, and return what the processes have open and use."""
-    running = "turnstile:running"
-    await until(lambda: not here.redis.ask("HLEN", running))
+    await until(lambda: not here.redis.ask("HLEN", "turnstile:running"))
     await asyncio.sleep(0.2)
-    print([(len(descriptors_of(each.pid)), memory_kib_of(each.pid)) for each in here.each])
     return [(len(descriptors_of(each.pid)), memory_kib_of(each.pid)) for each in here.each]
 
 
 async def test_nothing_is_left_of_hundreds_of_turns():
     async with replicas(2, log_ttl_s="1", idle_timeout_s="1", redis_lease_s="0.6") as here:
-        await many_readers(here, 0, 100)
+        await many_readers(here, 0, 60)
         before = await at_rest(here)
 
-        await many_readers(here, 100, 500)
+        await many_readers(here, 60, 240)
         after = await at_rest(here)
 
         for (had, used_kib), (has, uses_kib) in zip(before, after, strict=True):
@@ -73,8 +71,6 @@ async def test_nothing_is_left_of_hundreds_of_turns():
             assert uses_kib - used_kib < MORE_KIB
         assert [connections_at(each.port) for each in here.each] == [[], []]
         assert here.redis.keys_without_expiry() == []
-        kept = {each.split(":")[1] for each in here.redis.keys()}
-        assert kept <= {"conversation", "process", "inbox", "running", "log", "turn", "claim"}
 
         for each in here.each:
             each.terminate()

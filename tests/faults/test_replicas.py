@@ -58,7 +58,7 @@ async def test_a_second_viewer_at_the_other_replica_sees_the_same_at_the_same_ti
     viewer = here.reader(other, of=reader)
     await viewer.resume()
     await viewer.read(events=10)
-    assert not here.model.to(question)[0].said == 64, "the turn has ended"
+    assert here.model.to(question)[0].said < 60, "the turn has ended"
 
     await asyncio.gather(reader.follow(), viewer.follow())
 

@@ -44,7 +44,7 @@ def passthrough(upstream: str, _: str) -> ASGIApp:
 
 
 def usual(upstream: str, dialect: str) -> ASGIApp:
-    """The shape of a gateway as they are usually written: FastAPI, typed chunks, one event in JSON for each."""
+    """A gateway as they are usually written: FastAPI, typed chunks, one event in JSON for each."""
     from fastapi import FastAPI  # noqa: PLC0415 # only this needs what may not be installed
     from llama_stack_client import (  # noqa: PLC0415 # takes a second
         AsyncLlamaStackClient,

@@ -57,7 +57,7 @@ class Stage:
             "disconnect_grace_s": GRACE_S * second,
             "retry_ms": round(1_000 * second),
             "streams": {"rotate_s": 30 * second, "per_turn_limit": 4},
-            "redis": {"lease_s": 2.0},
+            "redis": {"lease_s": 2.0, "timeout_s": 0.3, "patience_s": 0.05},
         }
 
 
@@ -103,6 +103,9 @@ class Session:
     """See the module. `busy` are readers with the task that reads; `gone` do not come back."""
 
     def __init__(self, stage: Stage) -> None:
+        if stage.redis is not None:
+            # The turns of another session have the same keys.
+            stage.redis.flush()
         self.stage = stage
         self.turns: list[Turn] = []
         self.busy: dict[Reader, asyncio.Task[None]] = {}
@@ -236,6 +239,12 @@ class Session:
         self.run(asyncio.sleep(seconds * self.stage.second_s))
         if seconds > GRACE_S and self.stage.leaps:
             assert not any(self._runs(each) for each in unread), "nobody reads it"
+
+    def pause_redis(self, time_s: float) -> None:
+        """Let Redis answer nobody for some time."""
+        assert self.stage.redis is not None
+        with self.stage.redis.paused():
+            self.run(asyncio.sleep(time_s))
 
     def _runs(self, turn: Turn) -> bool:
         return any(turn.request_id in each.services.live for each in self.world.replicas)
