@@ -133,14 +133,18 @@ def test_a_conversation_that_was_never_begun_is_not_found(gateway):
     assert gateway.model.requests(FIRST_MODEL) == []
 
 
-def test_two_turns_at_once_are_both_kept(gateway):
+def test_a_question_that_comes_while_a_turn_runs_is_refused_or_stops_it(gateway):
     first = gateway.ask(POD, **plain)
     fields = plain | {"conversation_id": first.conversation_id}
-    with gateway.asking("Count. [[tokens=50 pause_ms=20]]", **fields) as slow:
+    with gateway.asking("Count. [[tokens=200 pause_ms=20]]", **fields) as slow:
         slow.until("token")
-        gateway.ask(LIMITS, **fields)
-        slow.rest().check()
+        refused = gateway.refused(LIMITS, **fields)
+        gateway.ask(LIMITS, **fields, if_busy="interrupt")
+        stopped = slow.rest().check()
 
     known = known_to(gateway, first.conversation_id)
 
-    assert all(each in known for each in (answer(POD), answer(LIMITS), "".join(filler(50))))
+    assert (refused["status"], refused["code"]) == (409, "conversation_busy")
+    assert (stopped.last["event"], stopped.last["by"]) == ("interrupted", "user")
+    assert gateway.model_is_cut()
+    assert all(each in known for each in (answer(POD), answer(LIMITS), next(iter(filler(200)))))
