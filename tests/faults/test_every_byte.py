@@ -63,5 +63,6 @@ async def test_a_connection_is_lost_again_and_again_while_the_turn_runs(size):
 async def test_faults_keep_the_laws_over_sockets_too():
     cases = one_kind_each(every_case([TOOLS, PLAYS["responses-0.7.3/error_mid_chunk"]]))
     short = {"idle_timeout_s": 0.3, "first_chunk_timeout_s": 0.3, "heartbeat_s": 0.05}
+    short["streams"] = {"write_timeout_s": 0.1}
     async with world(sockets=True, pace_s=0.003, retry_ms=5, **short) as here:
         await undergo_all(here, by_turns(cases[::5]))

@@ -142,6 +142,20 @@ async def test_a_lost_connection_is_lawful_only_where_it_was_to_be_expected():
         assert_whole(reader)
 
 
+async def test_a_gap_may_lead_back_over_what_is_not_of_the_turn():
+    start, lost = TOKENS[:1], sealed(TOKENS[:1], name="error", code="owner_lost")
+    gap = b'data: {"event":"gap","data":{"from":4,"to":2}}\n\n'
+    whole = await read(frames(*start, lost))
+    reader = await read(frames(*TOKENS) + UNAVAILABLE, gap + frames(lost, first=2))
+    other = await read(frames(payload(1)) + UNAVAILABLE, gap + frames(lost, first=2))
+
+    assert_whole(reader, like=whole, gaps=True)
+    with pytest.raises(AssertionError):
+        assert_whole(reader, like=whole)
+    with pytest.raises(AssertionError):
+        assert_whole(other, like=whole, gaps=True)
+
+
 async def test_other_bytes_than_those_of_an_undisturbed_reader_are_found():
     other = [TOKENS[0], payload(2, token="y"), TOKENS[2]]
     reader, whole = await read(frames(*other, sealed(other))), await read(GOOD)

@@ -63,7 +63,7 @@ async def test_nothing_is_left_of_hundreds_of_turns():
         await many_readers(here, 0, 60)
         before = await at_rest(here)
 
-        await many_readers(here, 60, 240)
+        await many_readers(here, 60, 180)
         after = await at_rest(here)
 
         for (had, used_kib), (has, uses_kib) in zip(before, after, strict=True):

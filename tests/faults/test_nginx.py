@@ -120,11 +120,7 @@ async def test_a_draining_process_is_skipped_and_two_are_said_to_be():
             assert (refused.visit.status, refused.refusal["code"]) == (503, "stopping")
             assert refused.visit.headers["retry-after"] == "1"
         for each in (running, also_running):
-            each.dial = here.dial
-            stopping = asyncio.create_task(each.interrupt())
-            await each.follow()
-            await stopping
-            assert_whole(each, lost=True)
+            await each.drop()
 
 
 async def test_a_dead_process_is_skipped():

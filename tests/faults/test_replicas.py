@@ -20,7 +20,7 @@ def anyio_backend():
 
 @pytest.fixture(scope="module")
 async def here():
-    async with replicas() as made:
+    async with replicas(disconnect_grace_s="0.3", redis_lease_s="0.9") as made:
         yield made
 
 
@@ -84,6 +84,22 @@ async def test_an_interrupt_on_the_other_replica_reaches_the_model_within_a_seco
     assert took_s < 1
     assert reader.events[-1].name == "interrupted"
     assert_whole(reader)
+
+
+async def test_a_turn_to_be_cancelled_goes_on_while_somebody_reads_it_on_the_other_replica(here):
+    question = slowly(here, "Who stays?", count=250)
+    reader = here.reader()
+    await reader.ask(question, on_disconnect="cancel")
+    await reader.read(events=3)
+    [other] = here.others(await here.owner(question))
+    viewer = here.reader(other, of=reader)
+    await viewer.resume()
+
+    await reader.drop()
+    await viewer.follow()
+
+    assert_whole(viewer)
+    assert viewer.events[-1].name == "end"
 
 
 async def test_a_head_at_the_other_replica_ends_at_once(here):

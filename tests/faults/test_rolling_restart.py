@@ -20,7 +20,7 @@ async def client(here, number, over):
     """Ask one question after another through nginx, until told that it is over."""
     read = []
     while not over.is_set():
-        question = here.model.says(f"{number}, {len(read)}?", Speech(counting(60), pace_s=0.02))
+        question = here.model.says(f"{number}, {len(read)}?", Speech(counting(45), pace_s=0.02))
         reader = here.reader()
         await reader.ask(question, {"Idempotency-Key": question.replace(" ", "-")})
         assert not reader.refused, reader.refusal

@@ -27,6 +27,7 @@ SETTINGS = {
     "first_chunk_timeout_s": 0.3,
     "retry_ms": 20,
     "redis": {"lease_s": 2.0},
+    "streams": {"write_timeout_s": 0.1},
     "running_turns_limit": 10_000,
 }
 
@@ -37,9 +38,16 @@ async def test_replicas_keep_the_laws_for_somebody(redis_server):
     assert_redis_forgets(redis_server, FORGOTTEN_S)
 
 
+async def test_what_is_no_longer_kept_is_said_to_be_missing(redis_server):
+    few = {**SETTINGS, "log_turn_limit_bytes": 1_024}
+    async with world(2, pace_s=0.004, redis_url=redis_server.url, **few) as here:
+        await undergo_all(here, by_turns(CASES[1::5]), gaps=True)
+    assert_redis_forgets(redis_server, FORGOTTEN_S)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "behaviour"), list(enumerate(BEHAVIOURS)))
 async def test_replicas_keep_the_laws(redis_server, number, behaviour):
     async with world(2, pace_s=0.004, redis_url=redis_server.url, **SETTINGS) as here:
-        await undergo_all(here, [(behaviour, each) for each in CASES[number::EVERY]])
+        await undergo_all(here, [(behaviour, each) for each in CASES[number % EVERY :: EVERY]])
     assert_redis_forgets(redis_server, FORGOTTEN_S)

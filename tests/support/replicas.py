@@ -6,6 +6,7 @@ nginx runs with `deploy/nginx.conf`; only its addresses and places are others.
 import asyncio
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import anyio
+import pytest
 
 from tests.support.faults.model_server import ModelServer, model_server
 from tests.support.faults.readers import Reader
@@ -49,6 +51,11 @@ class Replica:
     def dial(self) -> OverSocket:
         """The way to it that does not lead through nginx."""
         return OverSocket(self.url)
+
+    @property
+    def said(self) -> str:
+        """What it has logged since it was started."""
+        return self._running.said
 
     @property
     def pid(self) -> int:
@@ -147,6 +154,9 @@ async def replicas(
     count: int = 2, *, keeps: bool = False, **settings: str
 ) -> AsyncIterator[Replicas]:
     """Run so many replicas with all that they need; a Redis that `keeps` survives a restart."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # As in `served`, which cannot do it in the threads that it runs in here.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     async with AsyncExitStack() as stack:
         model = await stack.enter_async_context(model_server())
         redis = stack.enter_context(running_redis(keeps=keeps))
@@ -185,7 +195,7 @@ def nginx(ports: Iterable[int]) -> Iterator[str]:
         [port] = _free_ports(1)
         place = Path(name)
         (place / "nginx.conf").write_text(configured(NGINX.read_text(), port, ports, place))
-        command = ["nginx", "-p", name, "-c", "nginx.conf", "-e", "stderr", "-g", _directives()]
+        command = [_program(), "-p", name, "-c", "nginx.conf", "-e", "stderr", "-g", _directives()]
         with (
             (place / "said").open("w+") as said,
             subprocess.Popen(command, stderr=said) as process,
@@ -211,6 +221,14 @@ def configured(text: str, port: int, ports: Iterable[int], place: Path) -> str:
 
 def _servers(match: re.Match[str], ports: Iterable[int]) -> str:
     return "".join(f"{match[1]}127.0.0.1:{each}{match[2]}" for each in ports)
+
+
+def _program() -> str:
+    """Only root has its folder on the path everywhere."""
+    found = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    if found is None:
+        pytest.fail("nginx is not installed; on Debian: apt-get install nginx-light")
+    return found
 
 
 def _directives() -> str:

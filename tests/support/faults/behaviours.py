@@ -60,6 +60,17 @@ async def reads_slowly(world: World, script: Script, number: int) -> list[Reader
     return [reader]
 
 
+async def takes_nothing_for_long(world: World, script: Script, number: int) -> list[Reader]:
+    """Take an event and then nothing, until it is cut off; then read on."""
+    reader = await world.asked(script, number, narrow=True)
+    reader.loses_lines = True
+    await reader.read(events=1)
+    limits = world.replicas[0].services.settings.streams
+    await asyncio.sleep(2 * limits.write_timeout_s)
+    await reader.follow()
+    return [reader]
+
+
 async def opens_tabs(world: World, script: Script, number: int) -> list[Reader]:
     """Read the same turn three times at once: from the start, on another replica, from an event."""
     first = await world.asked(script, number)
@@ -133,6 +144,7 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
         leaves_for_good,
         leaves_and_returns_late,
         reads_slowly,
+        takes_nothing_for_long,
         opens_tabs,
         stops_it,
         stops_it_twice,

@@ -47,6 +47,7 @@ async def assert_no_traces(before: Traces) -> None:
 def assert_services_idle(services: Services) -> None:
     """No turn runs, nobody reads, nobody waits, and the log holds no more than it says."""
     assert services.live.turns == ()
+    assert services.readers.open == 0
     assert not services.readers._of_turns
     assert not services.readers._of_users
     turns = services.log._turns  # type: ignore[attr-defined] # as both logs have them

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import Protocol
 
@@ -32,6 +32,12 @@ class Line(Protocol):
     async def hang_up(self) -> None:
         """Close the connection, whatever state it is in."""
         ...
+
+
+async def parts_of(line: Line) -> AsyncIterator[bytes]:
+    """Yield the pieces of an answer until it has ended in order."""
+    while part := await line.part():
+        yield part
 
 
 class Dial(Protocol):

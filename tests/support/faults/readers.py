@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from tests.support.faults.lines import Dial, Line, LineLost
+from tests.support.faults.lines import Dial, Line, LineLost, parts_of
 from tests.support.laws import TERMINAL
 from tests.support.sse import Message, SseReader
 
@@ -121,12 +121,16 @@ def _event(message: Message) -> Event:
 
 
 class Reader:
-    """See the module. `request_id` is known once the turn was asked for."""
+    """See the module. `request_id` is known once the turn was asked for.
+
+    `loses_lines` tells that it does what it is cut off for.
+    """
 
     def __init__(self, dial: Dial, request_id: str = "", after: str = "") -> None:
         self.dial = dial
         self.request_id = request_id
         self.question = ""
+        self.loses_lines = False
         self.after = after
         self.visits: list[Visit] = []
         self._line: Line | None = None
@@ -167,11 +171,6 @@ class Reader:
         """What it was refused with."""
         refusal: dict[str, Any] = json.loads(self.visits[0].body)
         return refusal
-
-    @property
-    def reading(self) -> bool:
-        """Tell whether an answer is open."""
-        return self._line is not None
 
     async def ask(
         self, query: str, headers: Mapping[str, str] | None = None, **fields: object
@@ -244,11 +243,8 @@ class Reader:
 
     async def _come_back(self) -> None:
         """Wait as long as was asked for, and resume."""
-        sent_away = bool(self.visits) and self.visit.ending in (
-            Ending.SENT_AWAY,
-            Ending.UNAVAILABLE,
-        )
-        if sent_away and self.visit.parser.retry_ms is not None:
+        told = self.visits and self.visit.ending in (Ending.SENT_AWAY, Ending.UNAVAILABLE)
+        if told and self.visit.parser.retry_ms is not None:
             await asyncio.sleep(self.visit.parser.retry_ms / 1_000)
         await self.resume()
 
@@ -288,7 +284,7 @@ class Reader:
             self.visit.end()
             await self._hang_up()
             return
-        limit = len(data) if limit is None else limit
+        limit = limit or len(data)
         self._unread = data[limit:]
         self.visit.take(data[:limit])
 
@@ -297,9 +293,3 @@ class Reader:
         self._unread = b""
         if line is not None:
             await line.hang_up()
-
-
-async def parts_of(line: Line) -> Any:
-    """Yield the pieces of an answer."""
-    while part := await line.part():
-        yield part

@@ -38,29 +38,29 @@ def by_turns(cases: Sequence[Case]) -> Iterable[Trial]:
     return zip(cycle(BEHAVIOURS), cases, strict=False)
 
 
-async def undergo(world: World, trial: Trial, number: int) -> None:
+async def undergo(world: World, trial: Trial, number: int, *, gaps: bool = False) -> None:
     """Let one client meet one fault, and hold everything that was sent against the laws."""
     behaviour, (play, harm) = trial
     script = script_of(play.harmed(harm), together=1 + number % 3)
     readers = await BEHAVIOURS[behaviour](world, script, number)
     whole = [await world.undisturbed(readers[0], each) for each in range(len(world.replicas))]
     for each in whole:
-        assert_whole(each, like=whole[0])
+        assert_whole(each, like=whole[0], gaps=gaps)
     for each in readers:
         if each.refused:
             assert each.visit.status in _REFUSALS, each.visit.status
         else:
-            assert_laws(each, like=whole[0])
+            assert_laws(each, like=whole[0], gaps=gaps)
 
 
-async def undergo_all(world: World, trials: Iterable[Trial]) -> None:
+async def undergo_all(world: World, trials: Iterable[Trial], *, gaps: bool = False) -> None:
     """Meet many faults, some at the same time; a failure names its trial."""
     waiting = iter(enumerate(trials))
 
     async def work() -> None:
         for number, trial in waiting:
             try:
-                await undergo(world, trial, number)
+                await undergo(world, trial, number, gaps=gaps)
             except Exception as failed:
                 behaviour, (play, harm) = trial
                 failed.add_note(f"{play.name}: {harm}; the client {behaviour}; trial {number}")
