@@ -129,17 +129,20 @@ class Writer:
     async def run(self) -> None:
         """Write until cancelled."""
         delay_s = 0.0
+        loop = asyncio.get_running_loop()
         while True:
             await self._wanted.wait()
+            began_at = loop.time()
             try:
                 async with self._redis.held() as redis:
                     while True:
                         await self._wanted.wait()
                         self._wanted.clear()
+                        began_at = loop.time()
                         await self._write_all(redis)
                         delay_s = 0.0
             except LogUnavailable:
-                self._detach()
+                self._run_out(began_at)
                 delay_s = min(max(2 * delay_s, 0.05), 1.0)
                 await asyncio.sleep(delay_s)
                 self._wanted.set()
@@ -151,7 +154,8 @@ class Writer:
             return
         newest = [each.buffer.latest for each in turns]
         loop = asyncio.get_running_loop()
-        patience = loop.call_later(self._times.patience_s, self._detach)
+        began_at = loop.time()
+        patience = loop.call_later(self._times.patience_s, self._run_out, began_at)
         try:
             replies = await redis.run_each([self._run(turn) for turn in turns])
         except LogUnavailable:
@@ -250,6 +254,15 @@ class Writer:
         self._waiting.pop(turn.request_id, None)
         turn.release()
         self._over(turn)
+
+    def _run_out(self, began_at: float) -> None:
+        """Go on without Redis, unless it is this process that stood still for its whole lease.
+
+        It may own nothing any more, and Redis, asked once more, will say so.
+        """
+        times = self._times
+        if asyncio.get_running_loop().time() - began_at <= times.patience_s + times.lease_s:
+            self._detach()
 
     def _detach(self) -> None:
         """Let the readers in this process have what Redis does not take in time."""
