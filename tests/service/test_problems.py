@@ -7,8 +7,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from service import errors
+from service.app import create_app
 from service.errors import ServiceError, TurnRefused, UpstreamError
 from service.routes.problems import http_error, problem, service_error
+from service.settings import Settings
+from service.wiring import services_on
+from tests.support.asgi import ask
+from tests.support.upstreams import ScriptedUpstream
 
 REQUEST = Request({"type": "http", "method": "GET", "path": "/", "headers": []})
 CLASSES = [
@@ -55,3 +60,11 @@ def test_the_detail_of_an_upstream_error_is_not_for_clients():
 
     assert b"secret" not in problem(error).body
     assert body(problem(error))["detail"] == {"response": "Refused.", "cause": "Refused."}
+
+
+async def test_a_process_in_which_no_turn_can_run_says_that_it_is_not_alive():
+    """Something must start it anew: it would refuse every question for ever."""
+    app = create_app(services_on(ScriptedUpstream(), Settings()))
+    reply, answer = await ask(app, "GET", "/livez")
+
+    assert (reply.status, answer) == (503, b'{"alive":false}')

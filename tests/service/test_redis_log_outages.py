@@ -1,5 +1,6 @@
 """What is promised while Redis is slow, gone or full."""
 
+import asyncio
 import time
 from itertools import count
 
@@ -179,3 +180,14 @@ async def test_who_reads_a_turn_that_vanishes_is_sent_away(server, owner, other)
     assert time.monotonic() - began < 2 * LEASE_S
     with pytest.raises(TurnUnknown):
         await other.log.reader("turn", 0)
+
+
+async def test_a_process_that_stood_still_asks_redis_before_it_says_more(redis_server):
+    """It may own nothing any more; only who waits in vain for Redis goes on without it."""
+    async with member(redis_server) as owner:
+        writer, now = owner.log._writer, asyncio.get_running_loop().time()
+        writer._run_out(now - 3_600)
+        after_standing_still = owner.log.attached
+        writer._run_out(now)
+
+        assert (after_standing_still, owner.log.attached) == (True, False)
