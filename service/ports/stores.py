@@ -1,46 +1,107 @@
-"""What is kept of turns that have ended, or that wait."""
+"""What is kept of conversations and their turns, where, and for whom.
 
-from collections.abc import Sequence
+Where a `user` is given, only what is that user's is there: anything else is as if it were not.
+None stands for everybody, for those who may and for the service itself.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from service.domain import Answers, Conversation, Model, PastTurn, PausedTurn, Thread
+from service.domain import (
+    Answers,
+    Conversation,
+    ConversationNote,
+    ConversationPage,
+    Feedback,
+    Kept,
+    Leavings,
+    PausedTurn,
+    Quota,
+    Thread,
+    TurnPage,
+    TurnRecord,
+)
 from statemachine import EndedBy, Header, ShieldChecked
 
+# Every method here that awaits raises StorageUnavailable when the database cannot be reached or
+# takes too long.
 
-class Conversations(Protocol):
-    """Keeps conversations: what was said, and where the upstream goes on with them.
 
-    `shared` tells that other processes find them as well.
-    """
+class Database(Protocol):
+    """Where everything is kept. `durable` tells that it is still there after this process."""
 
-    shared: bool
+    durable: bool
 
-    async def find(self, conversation_id: str) -> Conversation:
-        """Return a conversation.
+    async def prepare(self) -> None:
+        """Bring the schema up to date, one process at a time; doing it twice does nothing.
 
         Raises:
-            ConversationUnknown: there is none of this id, or it is no longer kept.
+            SettingsInvalid: the address is none, or the schema is newer than this version.
+            StorageUnavailable: it cannot be reached.
         """
         ...
 
-    async def take_thread(self, conversation_id: str) -> None:
-        """Note that a turn begins: nothing else may use the thread until it is given back."""
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """Hold the connections, prepared; nothing works outside of this context."""
         ...
 
-    async def save(
-        self,
-        conversation_id: str,
-        turn: PastTurn | None,
-        model: Model | None,
-        thread: Thread | None,
-        *,
-        known: Sequence[PastTurn],
-    ) -> Sequence[Thread]:
-        """Keep a turn (one of the same key is replaced), and where the upstream goes on.
 
-        `known` are the turns that the thread goes on from; one that has missed a turn that was
-        kept since is not kept. Returns the threads that nobody needs any more.
+class Turns(Protocol):
+    """Keeps turns, from before the upstream is asked, and where their conversations go on."""
+
+    async def find(self, conversation_id: str, user: str | None) -> Conversation:
+        """Return a conversation with its last turns, as far as histories go back.
+
+        Raises:
+            ConversationUnknown: there is none of this id.
         """
+        ...
+
+    async def begin(self, turn: TurnRecord, *, opens: bool, tokens: int) -> None:
+        """Keep a turn that is about to run, and take the thread of its conversation.
+
+        `opens` tells that the conversation is new; `tokens` are reserved of every quota. When it
+        raises nothing is kept, taken or reserved.
+
+        Raises:
+            ConversationUnknown: the conversation has gone meanwhile.
+            RateExceeded, QuotaExceeded: the user has to wait.
+        """
+        ...
+
+    async def withdraw(self, turn: TurnRecord, thread: Thread | None) -> None:
+        """Forget a turn that was begun and will not run; `thread` is given back.
+
+        A conversation that has no other turn goes as well.
+        """
+        ...
+
+    async def checkpoint(self, said: Mapping[str, str]) -> None:
+        """Keep what running turns of this process have said so far, by request id.
+
+        Each of them is known to be alive then, for `database.lease_s`.
+        """
+        ...
+
+    async def end(self, turn: TurnRecord, left: Leavings) -> Kept | None:
+        """Keep how a turn has ended, all at once, and settle its quotas by what it has used.
+
+        None when it is not this process's to say: another one has ended it, or its conversation
+        was deleted. Doing it again changes nothing.
+        """
+        ...
+
+    async def available(self, user: str) -> Mapping[str, int]:
+        """Return the tokens that are left of each quota, by its name."""
+        ...
+
+    async def abandoned(self) -> Sequence[TurnRecord]:
+        """End turns of processes that have died as `owner_lost`, and return them, each once."""
+        ...
+
+    async def known(self, request_id: str, user: str | None) -> TurnRecord | None:
+        """Return a turn, also a running one; None when there is none."""
         ...
 
     async def close(self) -> Sequence[Thread]:
@@ -48,12 +109,62 @@ class Conversations(Protocol):
         ...
 
 
-class PausedTurns(Protocol):
-    """Keeps turns that wait for answers of their clients, for a limited time."""
+class Conversations(Protocol):
+    """Lists, opens, names and deletes conversations.
 
-    async def pause(self, request_id: str, paused: PausedTurn) -> Sequence[Thread]:
-        """Keep a turn under the id of its stream; returns the threads of those that went."""
+    Raises ConversationUnknown where there is none of an id, and CursorInvalid for a cursor that
+    was not given here.
+    """
+
+    async def page(self, user: str | None, limit: int, cursor: str | None) -> ConversationPage:
+        """Return conversations in which something was asked, the newest first."""
         ...
+
+    async def read(
+        self, conversation_id: str, user: str | None, limit: int, cursor: str | None
+    ) -> TurnPage:
+        """Return the last turns of a conversation, or those before a cursor."""
+        ...
+
+    async def rename(self, conversation_id: str, user: str | None, title: str) -> ConversationNote:
+        """Give a conversation another title, which stays."""
+        ...
+
+    async def name(self, conversation_id: str, title: str) -> None:
+        """Give a conversation a title that was made for it, unless somebody has named it."""
+        ...
+
+    async def delete(self, conversation_id: str, user: str | None) -> Sequence[Thread]:
+        """Delete a conversation with all of its turns; returns what the upstream has of it."""
+        ...
+
+    async def expire(self, before: float) -> Sequence[Thread]:
+        """Delete what ended before a time; returns the threads of conversations that went."""
+        ...
+
+
+class Quotas(Protocol):
+    """Tells how many tokens are left."""
+
+    async def of(self, user: str) -> Sequence[Quota]:
+        """Return the quotas that a user has part in, by their names."""
+        ...
+
+
+class Opinions(Protocol):
+    """Keeps what users think of turns."""
+
+    async def keep(self, feedback: Feedback) -> None:
+        """Keep an opinion; one of the same turn is replaced.
+
+        Raises:
+            TurnUnknown: there is no such turn of this user.
+        """
+        ...
+
+
+class PausedTurns(Protocol):
+    """Turns that wait for answers of their clients, for a limited time; see `Turns.end`."""
 
     async def find(self, request_id: str) -> PausedTurn:
         """Return a turn, answered or not.
@@ -66,6 +177,8 @@ class PausedTurns(Protocol):
 
     async def claim(self, request_id: str, answers: Answers, by: str) -> str:
         """Let the stream `by` answer a turn; returns the id of the stream that was first to.
+
+        A claim by a stream that never began, as its process has died, lasts for a limited time.
 
         Raises:
             NotAwaiting, AnswerTooLate: see `find`.
@@ -81,8 +194,16 @@ class PausedTurns(Protocol):
         """Take the claim of the stream `by` back: the upstream has not got the answers."""
         ...
 
-    async def close(self) -> Sequence[Thread]:
-        """Return the threads that nobody can find again once this process has ended."""
+
+class Transcripts(Protocol):
+    """Exports turns for other programs; nothing here raises."""
+
+    async def write(self, turn: TurnRecord) -> None:
+        """Write a turn that has ended."""
+        ...
+
+    async def expire(self, before: float) -> None:
+        """Delete what was written before a time."""
         ...
 
 

@@ -17,6 +17,25 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from service.settings.access import (
+    ApiKeySettings,
+    AuthenticationSettings,
+    AuthorizationSettings,
+    CorsSettings,
+    JwtSettings,
+    KubernetesSettings,
+    RuleSettings,
+)
+from service.settings.data import (
+    DatabaseSettings,
+    PatternSettings,
+    QuotaSettings,
+    QuotasSettings,
+    RedactionSettings,
+    RetentionSettings,
+    TitlesSettings,
+    TranscriptsSettings,
+)
 from service.settings.groups import (
     ClientToolSettings,
     Group,
@@ -66,6 +85,33 @@ class Settings(BaseSettings):
     recording: RecordingSettings = RecordingSettings()
     redis: RedisSettings = RedisSettings()
     streams: StreamsSettings = StreamsSettings()
+    authentication: AuthenticationSettings = AuthenticationSettings()
+    jwt: JwtSettings = JwtSettings()
+    kubernetes: KubernetesSettings = KubernetesSettings()
+    authorization: AuthorizationSettings = AuthorizationSettings()
+    cors: CorsSettings = CorsSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    titles: TitlesSettings = TitlesSettings()
+    transcripts: TranscriptsSettings = TranscriptsSettings()
+    retention: RetentionSettings = RetentionSettings()
+    redaction: RedactionSettings = RedactionSettings()
+    quotas: QuotasSettings = QuotasSettings()
+
+    api_keys: tuple[ApiKeySettings, ...] = Field(
+        (), max_length=10_000, description="Keys that are taken (a table each)."
+    )
+    role_rules: tuple[RuleSettings, ...] = Field(
+        (), max_length=1_000, description="Rules by which claims give roles (a table each)."
+    )
+    redaction_patterns: tuple[PatternSettings, ...] = Field(
+        (), max_length=100, description="Own patterns of what must not leave (a table each)."
+    )
+    token_quotas: tuple[QuotaSettings, ...] = Field(
+        (), max_length=20, description="Quotas of tokens (a table each)."
+    )
+    turns_per_minute_limit: int | None = Field(
+        None, ge=1, description="Turns that one user may start in a minute; without, any number."
+    )
 
     default_provider: Name | None = Field(
         None, description="Provider of the model that answers when a request names none."
@@ -95,16 +141,14 @@ class Settings(BaseSettings):
     answer_timeout_s: Seconds = Field(
         600.0, description="How long an `awaiting_input` turn waits for its answers."
     )
-    conversations_limit: int = Field(
-        10_000, ge=1, description="Conversations kept in memory; the longest unused go first."
-    )
     history_limit_bytes: int = Field(
         256 * 1024,
         ge=1_024,
-        description="Text kept of one conversation; the oldest turns go first.",
+        description="Text of one conversation that a lost history is rebuilt with; the oldest "
+        "turns are left out first.",
     )
     history_limit_turns: int = Field(
-        100, ge=1, description="Turns kept of one conversation, to rebuild a lost history."
+        100, ge=1, description="Turns of one conversation that a lost history is rebuilt with."
     )
 
     recordings_directory: Path | None = Field(
@@ -184,7 +228,8 @@ class Settings(BaseSettings):
         """A name stands for one thing."""
         if (self.default_provider is None) != (self.default_model is None):
             raise ValueError("default_provider and default_model must be given together")
-        for what in ("mcp_servers", "client_tools"):
+        named = ("mcp_servers", "client_tools", "api_keys", "redaction_patterns", "token_quotas")
+        for what in named:
             names = [each.name for each in getattr(self, what)]
             if len(set(names)) < len(names):
                 raise ValueError(f"{what}: two have the same name")

@@ -142,9 +142,6 @@ class RedisSettings(Group):
     connections_limit: int = Field(
         default=20, ge=4, description="Connections of one process to Redis."
     )
-    conversation_ttl_s: float = Field(
-        default=7 * 86_400.0, gt=0, description="How long an unused conversation is kept there."
-    )
 
 
 class StreamsSettings(Group):
@@ -154,8 +151,7 @@ class StreamsSettings(Group):
     per_user_limit: int = Field(
         default=100,
         ge=1,
-        description="Of them, those of one caller; callers without a token are not told apart "
-        "and have no limit of their own.",
+        description="Of them, those of one user.",
     )
     per_turn_limit: int = Field(default=20, ge=1, description="Of them, those of one turn.")
     rotate_s: Seconds | None = Field(

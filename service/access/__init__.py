@@ -1,0 +1,1 @@
+"""Who may do what, and what may leave: authenticators, policy, tickets, redaction."""

@@ -1,0 +1,68 @@
+"""Plain values that the parts of the service hand to each other."""
+
+from service.domain.people import Action, Caller, Identity, Principal, hashed
+from service.domain.records import (
+    AttachmentNote,
+    ConversationNote,
+    ConversationPage,
+    Feedback,
+    Kept,
+    Leavings,
+    Quota,
+    TurnPage,
+    TurnRecord,
+)
+from service.domain.requests import (
+    Answer,
+    Answers,
+    Approval,
+    Attachment,
+    ClientTool,
+    IfBusy,
+    McpServer,
+    MediaType,
+    OnDisconnect,
+    ToolAnswer,
+    TurnRequest,
+)
+from service.domain.turns import Conversation, Estate, PastTurn, PausedTurn, Plan, TurnIds
+from service.domain.upstream import Catalogue, Model, Session, Thread, UpstreamInfo
+
+__all__ = [
+    "Action",
+    "Answer",
+    "Answers",
+    "Approval",
+    "Attachment",
+    "AttachmentNote",
+    "Caller",
+    "Catalogue",
+    "ClientTool",
+    "Conversation",
+    "ConversationNote",
+    "ConversationPage",
+    "Estate",
+    "Feedback",
+    "Identity",
+    "IfBusy",
+    "Kept",
+    "Leavings",
+    "McpServer",
+    "MediaType",
+    "Model",
+    "OnDisconnect",
+    "PastTurn",
+    "PausedTurn",
+    "Plan",
+    "Principal",
+    "Quota",
+    "Session",
+    "Thread",
+    "ToolAnswer",
+    "TurnIds",
+    "TurnPage",
+    "TurnRecord",
+    "TurnRequest",
+    "UpstreamInfo",
+    "hashed",
+]

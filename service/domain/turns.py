@@ -1,0 +1,91 @@
+"""A turn and its conversation, as they go on."""
+
+from dataclasses import dataclass
+
+from service.domain.requests import Attachment, ClientTool, McpServer
+from service.domain.upstream import Model, Thread
+from statemachine import Call
+
+
+@dataclass(frozen=True, slots=True)
+class TurnIds:
+    """What a turn is known by, and whose it is."""
+
+    request_id: str
+    conversation_id: str
+    user: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PastTurn:
+    """What was asked and answered; `key` is the request id of its first stream."""
+
+    key: str
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Estate:
+    """What must be known of a running turn to store it, should its process die.
+
+    `key` is the request id of its first stream, `said` what the model has said in earlier ones.
+    `cancels` tells that it ends when nobody reads it.
+    """
+
+    key: str
+    question: str
+    said: str = ""
+    cancels: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A conversation as it is kept: its last turns, oldest first, and where it goes on.
+
+    `thread` is None when the upstream has nothing, or nothing that can be trusted. `version` tells
+    whether something was said since; `user` is whose it is.
+    """
+
+    conversation_id: str
+    turns: tuple[PastTurn, ...] = ()
+    model: Model | None = None
+    thread: Thread | None = None
+    version: int = 0
+    user: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that an upstream needs to know for a turn: nothing is left to choose."""
+
+    query: str
+    conversation: Conversation
+    model: Model | None = None
+    system_prompt: str = ""
+    attachments: tuple[Attachment, ...] = ()
+    input_shields: tuple[str, ...] = ()
+    output_shields: tuple[str, ...] = ()
+    vector_stores: tuple[str, ...] = ()
+    mcp_servers: tuple[McpServer, ...] = ()
+    client_tools: tuple[ClientTool, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PausedTurn:
+    """A turn that waits for answers of its client; `key` is the request id of its first stream.
+
+    Its plan holds no headers for MCP servers: who answers brings own ones.
+
+    `approvals` are the ids of the calls that wait for leave, the others wait for a result. `said`
+    is what the model has said until then.
+    """
+
+    key: str
+    plan: Plan
+    thread: Thread
+    turn_id: str | None
+    calls: tuple[Call, ...]
+    approvals: frozenset[str] = frozenset()
+    said: str = ""
+    user: str = ""
