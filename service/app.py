@@ -6,10 +6,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import ServiceError
 from service.routes import starlette_routes
+from service.routes.cors import cors
 from service.routes.problems import crash, http_error, service_error
 from service.turns.services import Services
 
@@ -58,7 +60,10 @@ def create_app(services: Services) -> Starlette:
     # An address has one spelling; a redirect would name the host that the client has claimed.
     app.router.redirect_slashes = False
     # Starlette answers crashes outside of its list of middleware.
-    app.middleware_stack = SecurityHeaders(app.build_middleware_stack())
+    answers: ASGIApp = SecurityHeaders(app.build_middleware_stack())
+    if services.settings.cors.origins:
+        answers = CORSMiddleware(answers, **cors(services.settings.cors))
+    app.middleware_stack = answers
     return app
 
 

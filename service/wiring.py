@@ -1,22 +1,34 @@
 """The only place that picks adapters."""
 
+import time
 from typing import NamedTuple
 
+from service.access.authenticators import open_authenticator
+from service.access.gate import Gate
+from service.access.policy import Policy
+from service.access.redaction import open_redactor
+from service.access.tickets import Tickets
 from service.errors import SettingsInvalid
-from service.ports import Claims, Conversations, EmissionLog, PausedTurns, Recorder, Upstream
+from service.ports import Claims, EmissionLog, Recorder, Transcripts, Upstream
 from service.settings import Settings
+from service.storage.database.stores import DatabaseStores, open_database
 from service.storage.memory_claims import MemoryClaims
-from service.storage.memory_conversations import MemoryConversations
 from service.storage.memory_log import MemoryLog
-from service.storage.memory_paused import MemoryPausedTurns
 from service.storage.recordings import open_recorder
+from service.storage.transcripts import open_transcripts
 from service.storage.turn_buffer import Bounds
+from service.telemetry.metrics import Metrics
 from service.turns.admission import Admission
+from service.turns.afterwards import Afterwards
+from service.turns.checkpoints import Checkpoints
 from service.turns.drive import Driver
 from service.turns.live import LiveTurns
 from service.turns.readers import Readers
+from service.turns.retention import Retention
 from service.turns.services import Services
 from service.turns.settle import Settler
+from service.turns.titles import Titler
+from service.turns.unstored import Unstored
 from service.upstream.replayed import PACKAGED, ReplayedUpstream, load_recordings
 
 
@@ -37,47 +49,99 @@ def services_on(
     Raises:
         SettingsInvalid: see `open_services`.
     """
-    url = settings.redis.url
-    stores = _redis_stores(settings, url.get_secret_value()) if url else _memory_stores(settings)
-    log, conversations, paused = stores.log, stores.conversations, stores.paused
+    shared, kept, metrics = _shared(settings), open_database(settings), _metrics(settings)
+    transcripts = open_transcripts(settings.transcripts)
+    settler = _settler(upstream, settings, shared, kept)
+    titler = Titler(upstream, kept.conversations, settings.titles)
+    afterwards = Afterwards(transcripts, titler)
+    recorder = recorder or open_recorder(settings.recording)
+    driver = Driver(shared.log, settler, recorder, afterwards, metrics, settings)
+    live = LiveTurns(driver.drive, settings.interrupt_wait_s)
+    readers = Readers(settings.streams, live.attend)
+    metrics.watch(lambda: len(live.turns), lambda: readers.open, lambda: settler.unstored.count)
+    return Services(
+        settings=settings,
+        gate=_gate(settings),
+        redactor=open_redactor(settings.redaction, settings.redaction_patterns),
+        log=shared.log,
+        upstream=upstream,
+        database=kept.database,
+        turns=kept.turns,
+        conversations=kept.conversations,
+        paused=kept.paused,
+        quotas=kept.quotas,
+        opinions=kept.opinions,
+        admission=settler.admission,
+        settler=settler,
+        afterwards=afterwards,
+        checkpoints=Checkpoints(live, kept.turns, afterwards, settings.database),
+        retention=_retention(upstream, settings, kept, transcripts),
+        live=live,
+        readers=readers,
+        metrics=metrics,
+    )
+
+
+def _metrics(settings: Settings) -> Metrics:
+    own = (each.name for each in settings.redaction_patterns)
+    return Metrics((*settings.redaction.kinds, *own))
+
+
+def _gate(settings: Settings) -> Gate:
+    chosen = settings.authentication
+    secret = chosen.ticket_secret.get_secret_value().encode() if chosen.ticket_secret else None
+    return Gate(
+        open_authenticator(settings),
+        Policy(settings.authorization, settings.role_rules),
+        Tickets(secret, chosen.ticket_ttl_s, time.time),
+    )
+
+
+def _settler(
+    upstream: Upstream, settings: Settings, shared: "_Shared", kept: DatabaseStores
+) -> Settler:
     admission = Admission(
-        stores.claims,
-        log,
+        shared.claims,
+        kept.claims,
+        shared.log,
+        kept.turns,
         start_s=2 * settings.upstream.request_timeout_s + settings.redis.timeout_s,
         turn_s=settings.turn_timeout_s,
         kept_s=settings.log_ttl_s,
     )
-    settler = Settler(conversations, paused, upstream, admission, settings.answer_timeout_s)
-    driver = Driver(log, settler, recorder or open_recorder(settings.recording), settings)
-    live = LiveTurns(driver.drive, settings.interrupt_wait_s)
-    readers = Readers(settings.streams, live.attend)
-    return Services(
-        settings, log, upstream, conversations, paused, admission, settler, live, readers
+    return Settler(
+        kept.turns,
+        kept.paused,
+        upstream,
+        admission,
+        Unstored(kept.turns, upstream, settings.database),
+        settings.answer_timeout_s,
+        durable=kept.database.durable,
     )
 
 
-class _Stores(NamedTuple):
+def _retention(
+    upstream: Upstream, settings: Settings, kept: DatabaseStores, transcripts: Transcripts
+) -> Retention:
+    return Retention(kept.conversations, kept.paused, transcripts, upstream, settings.retention)
+
+
+class _Shared(NamedTuple):
+    """What several processes share while turns run."""
+
     log: EmissionLog
-    conversations: Conversations
-    paused: PausedTurns
     claims: Claims
 
 
-def _memory_stores(settings: Settings) -> _Stores:
-    limit = settings.conversations_limit
-    conversations = MemoryConversations(
-        limit, settings.history_limit_turns, settings.history_limit_bytes
-    )
-    paused = MemoryPausedTurns(settings.answer_timeout_s, limit)
-    return _Stores(MemoryLog(_bounds(settings)), conversations, paused, MemoryClaims())
-
-
-def _redis_stores(settings: Settings, url: str) -> _Stores:
+def _shared(settings: Settings) -> _Shared:
+    bounds, url = _bounds(settings), settings.redis.url
+    if url is None:
+        return _Shared(MemoryLog(bounds), MemoryClaims())
     # Who keeps all in memory does not pay for the way to Redis.
     from service.storage.redis.stores import open_stores
 
-    stores = open_stores(settings, url, _bounds(settings))
-    return _Stores(stores.log, stores.conversations, stores.paused, stores.claims)
+    stores = open_stores(settings, url.get_secret_value(), bounds)
+    return _Shared(stores.log, stores.claims)
 
 
 def _bounds(settings: Settings) -> Bounds:

@@ -14,7 +14,7 @@ from statemachine.diagram import (
     svg,
 )
 from statemachine.downstream import ENCODERS, Encoder
-from statemachine.downstream.native import EVENT_NAMES, NativeEncoder
+from statemachine.downstream.native import EVENT_NAMES, NativeEncoder, wire_fields
 from statemachine.downstream.sse import HEARTBEAT, farewell, retry
 from statemachine.downstream.text import TextEncoder
 from statemachine.emissions import (
@@ -76,7 +76,7 @@ from statemachine.states import FINAL, State
 from statemachine.stored import pack, unpack
 from statemachine.stream import TurnStream
 from statemachine.succession import Inheritance, inherit
-from statemachine.summary import Summary
+from statemachine.summary import Summary, estimate_tokens
 from statemachine.table import TRANSITIONS
 from statemachine.upstream import DECODERS, Decoder, recognise
 from statemachine.upstream.failures import upstream_failure
@@ -141,6 +141,7 @@ __all__ = [
     "TurnStream",
     "Verdict",
     "dot",
+    "estimate_tokens",
     "farewell",
     "inherit",
     "is_recording",
@@ -160,6 +161,7 @@ __all__ = [
     "svg",
     "unpack",
     "upstream_failure",
+    "wire_fields",
     "write_ending",
     "write_frame",
     "write_header",

@@ -35,7 +35,7 @@ def record(
     Ctrl-C interrupts the turn, and the recording says so. The exit status is 0 when the turn
     ends in `end` or `awaiting_input`, 1 when it ends otherwise, and 2 when it cannot begin.
     """
-    from service.domain import TurnRequest
+    from service.domain import Action, Caller, Principal, TurnRequest
     from service.errors import ServiceError
 
     if model is not None and not all(model.partition("/")):
@@ -43,7 +43,13 @@ def record(
     options: dict[str, Any] = {"upstream": {"url": upstream}} if upstream else {}
     provider, _, name = model.partition("/") if model else (None, None, None)
     request = TurnRequest(
-        query, provider=provider, model=name, system_prompt=system_prompt, no_tools=no_tools
+        query,
+        provider=provider,
+        model=name,
+        system_prompt=system_prompt,
+        no_tools=no_tools,
+        generate_topic_summary=False,
+        caller=Caller(Principal("recorder", actions=frozenset(Action))),
     )
     try:
         outcome = _recorded(options, config, out, request)
@@ -70,7 +76,14 @@ def _recorded(
     from service.telemetry.logs import configure_logs
     from service.wiring import open_services
 
-    settings = read_settings({**options, "log_level": "warning"}, config)
+    # Nobody else comes in, and nothing but the recording is kept.
+    alone = {
+        "authentication": {"by": "none", "allow_remote": True},
+        "database": {"url": "sqlite://"},
+        "transcripts": {},
+        "log_level": "warning",
+    }
+    settings = read_settings({**options, **alone}, config)
     _check(settings, out)
     configure_logs(settings)
     services = open_services(settings, OneFile(out, settings.recording.turn_limit_bytes))

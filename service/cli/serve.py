@@ -26,7 +26,7 @@ def serve(
     """Run the service. Settings come from TURNSTILE_* variables; options have the first word."""
     from service.cli.configuration import read_settings
     from service.cli.server import TurnstileServer
-    from service.errors import SettingsInvalid
+    from service.errors import SettingsInvalid, StorageUnavailable
     from service.telemetry.logs import configure_logs
     from service.wiring import open_services
 
@@ -37,12 +37,12 @@ def serve(
     try:
         settings = read_settings(options, config)
         configure_logs(settings)
-        listener = _listen(settings.host, settings.port)
         services = open_services(settings)
-    except (SettingsInvalid, OSError) as refused:
+        listener = _listen(settings.host, settings.port)
+        TurnstileServer(services).run(sockets=[listener])
+    except (SettingsInvalid, StorageUnavailable, OSError) as refused:
         typer.echo(f"turnstile: {refused}", err=True)
         raise typer.Exit(2) from None
-    TurnstileServer(services).run(sockets=[listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:

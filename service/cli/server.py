@@ -52,7 +52,12 @@ class TurnstileServer(uvicorn.Server):
         self._stopping: anyio.CancelScope | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and say where the service is."""
+        """Start, and say where the service is.
+
+        Raises:
+            SettingsInvalid, StorageUnavailable: the database cannot be used.
+        """
+        await self._services.database.prepare()
         await super().startup(sockets)
         self._loop = asyncio.get_running_loop()
         if threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGHUP"):

@@ -26,7 +26,15 @@ from service.domain.requests import (
     TurnRequest,
 )
 from service.domain.turns import Conversation, Estate, PastTurn, PausedTurn, Plan, TurnIds
-from service.domain.upstream import Catalogue, Model, Session, Thread, UpstreamInfo
+from service.domain.upstream import (
+    Catalogue,
+    Model,
+    Session,
+    Thread,
+    Tool,
+    ToolGroup,
+    UpstreamInfo,
+)
 
 __all__ = [
     "Action",
@@ -58,7 +66,9 @@ __all__ = [
     "Quota",
     "Session",
     "Thread",
+    "Tool",
     "ToolAnswer",
+    "ToolGroup",
     "TurnIds",
     "TurnPage",
     "TurnRecord",

@@ -58,12 +58,13 @@ class Leavings:
     """What a turn leaves behind besides its record.
 
     `thread` is where the upstream goes on, from what `version` of the conversation on: one that
-    has missed a turn is not kept. `model` is what a next turn goes on with, None for no change.
+    has missed a turn is not kept. Without a version the conversation goes on as it would have
+    without this turn. `model` is what a next turn goes on with, None for no change.
     `paused` waits for answers. `inherited` tells that the process that drove the turn has died.
     """
 
     thread: Thread | None = None
-    version: int = 0
+    version: int | None = None
     model: Model | None = None
     paused: PausedTurn | None = None
     inherited: bool = False

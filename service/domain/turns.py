@@ -15,6 +15,10 @@ class TurnIds:
     conversation_id: str
     user: str = ""
 
+    def belongs_to(self, user: str | None) -> bool:
+        """Tell whether this is a user's; everything is everybody's (None)."""
+        return user is None or self.user == user
+
 
 @dataclass(frozen=True, slots=True)
 class PastTurn:

@@ -1,5 +1,6 @@
 """What stands upstream, and what it offers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -8,7 +9,7 @@ class Model:
     """A model as an upstream offers it.
 
     `model_id` is what the upstream calls it, `name` what its provider does. `generates` tells that
-    it answers at all, `guards` that a shield asks it.
+    it answers at all, `guards` that a shield asks it, `kind` is what the upstream takes it for.
     """
 
     model_id: str
@@ -16,6 +17,7 @@ class Model:
     name: str
     generates: bool
     guards: bool = False
+    kind: str = "llm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,27 @@ class Catalogue:
     models: tuple[Model, ...]
     shields: tuple[str, ...]
     vector_stores: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool; `parameters` is the JSON schema of its arguments, None where nobody tells it."""
+
+    name: str
+    description: str = ""
+    parameters: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolGroup:
+    """Tools that belong together; `url` is where their MCP server is, None for any other group.
+
+    `tools` is empty when an upstream knows the group, but does not tell what is in it.
+    """
+
+    group_id: str
+    url: str | None = None
+    tools: tuple[Tool, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,9 +47,10 @@ from service.errors.turns import (
     TurnUnknown,
     VectorStoreUnknown,
 )
-from service.errors.upstream import UpstreamError, UpstreamReset
+from service.errors.upstream import FAULTS, UpstreamError, UpstreamReset
 
 __all__ = [
+    "FAULTS",
     "AnswerTooLate",
     "AnswersDiffer",
     "AuthenticationUnavailable",

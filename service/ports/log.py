@@ -128,11 +128,14 @@ class EmissionLog(Protocol):
         """
         ...
 
-    async def reader(self, request_id: str, after: int) -> LogReader:
+    async def reader(self, request_id: str, after: int, user: str | None = None) -> LogReader:
         """Return a reader of what follows emission number `after` (0 for all).
 
+        `user` is whose turn it has to be, None when that does not matter. Whose it is is known
+        before anything of it is read: a stranger waits for as long as for a turn that is not there.
+
         Raises:
-            TurnUnknown: there is no such turn, or it is no longer kept.
+            TurnUnknown: there is no such turn, it is no longer kept, or it is somebody else's.
             CursorInvalid: the turn has not come to `after` yet.
             LogUnavailable: the log cannot be reached, and the turn is not driven here.
         """
@@ -158,7 +161,7 @@ class Claims(Protocol):
         """Claim `key` unless it is claimed, and return who holds it.
 
         Raises:
-            LogUnavailable: the claims cannot be reached, here and below.
+            LogUnavailable, StorageUnavailable: they cannot be reached, here and below.
         """
         ...
 

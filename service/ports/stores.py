@@ -50,6 +50,14 @@ class Database(Protocol):
 class Turns(Protocol):
     """Keeps turns, from before the upstream is asked, and where their conversations go on."""
 
+    async def check(self, conversation_id: str, user: str | None) -> None:
+        """Do nothing, as cheaply as can be.
+
+        Raises:
+            ConversationUnknown: there is none of this id.
+        """
+        ...
+
     async def find(self, conversation_id: str, user: str | None) -> Conversation:
         """Return a conversation with its last turns, as far as histories go back.
 

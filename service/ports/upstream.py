@@ -4,7 +4,15 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from service.domain import Answers, Catalogue, PausedTurn, Plan, Thread, UpstreamInfo
+from service.domain import (
+    Answers,
+    Catalogue,
+    PausedTurn,
+    Plan,
+    Thread,
+    ToolGroup,
+    UpstreamInfo,
+)
 from statemachine import (
     Decoder,
     OutputModeration,
@@ -100,6 +108,14 @@ class Upstream(Protocol):
 
         Raises:
             UpstreamError: the upstream cannot be asked.
+        """
+        ...
+
+    async def tools(self) -> tuple[ToolGroup, ...] | None:
+        """Return the tools that the upstream knows; None where none can be used.
+
+        Raises:
+            UpstreamError: see `catalogue`.
         """
         ...
 

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from service.domain import TurnIds
-from service.errors import LogUnavailable
+from service.errors import CredentialExpired, LogUnavailable
 from service.ports import LogReader
 from service.routes.watch import Watch, connection_of
 from service.settings import Settings
@@ -69,7 +69,9 @@ class EventStream(Response):
         encoder: Encoder,
         headers: dict[str, str],
         held: ExitStack,
+        until: float | None = None,
     ) -> None:
+        """`until` is when the credential of the reader ends, in seconds since the epoch."""
         self.status_code = 200
         self.background = None
         self.init_headers({**headers, "Content-Type": encoder.content_type})
@@ -81,6 +83,7 @@ class EventStream(Response):
         self._opening = retry(services.settings.retry_ms) if encoder.framed else b""
         self._past: int | None = None
         self._watch = Watch(reader, services.settings, self._unsent_bytes, framed=encoder.framed)
+        self._watch.allow(until)
         self._held = held
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -120,10 +123,16 @@ class EventStream(Response):
             await self._send(send, _unavailable(self._encoder, self._settings), more=False)
         else:
             if not ended and self._watch.sent_away is not None:
-                why = self._watch.sent_away
-                data = farewell(why, _delay_ms(why, self._settings.retry_ms))
-                await self._send(send, data, more=False)
+                await self._send(send, self._farewell(self._watch.sent_away), more=False)
         await self._flush()
+
+    def _farewell(self, why: SentAway) -> bytes:
+        delay_ms = _delay_ms(why, self._settings.retry_ms)
+        if why is SentAway.EXPIRED:
+            # Not only a time to come back: without another credential that would be in vain.
+            expired = CredentialExpired
+            return self._encoder.unavailable(expired.code, expired.response, delay_ms)
+        return farewell(why, delay_ms)
 
     async def _follow(self, send: Send) -> bool:
         """Send what comes, and tell whether that was to the end."""

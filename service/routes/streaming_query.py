@@ -7,15 +7,15 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from service.domain import Caller, MediaType
+from service.domain import Action, MediaType, Principal
 from service.errors import LogUnavailable, TooManyStreams, TurnRefused
 from service.ports import LogReader
-from service.routes.bodies import AnswersBody, InterruptBody, read_turn
+from service.routes.bodies import AnswersBody, InterruptBody, TurnBody, read_turn
 from service.routes.event_stream import EventStream, sent_away, stream_headers, unavailable
-from service.routes.headers import bearer_token, caller, cursor, idempotency_key
+from service.routes.headers import caller, cursor, idempotency_key
 from service.routes.parsing import parse, read_json
 from service.routes.problems import problem
-from service.routes.services import services_of
+from service.routes.services import principal_of, services_of
 from service.turns.admission import IdempotencyKey
 from service.turns.interrupt import interrupt_turn
 from service.turns.readers import SentAway
@@ -32,22 +32,31 @@ async def start(request: Request) -> Response:
     A turn that fails before anything was said is an HTTP error, so the answer waits for the
     first chunk of the upstream, though not for ever.
     """
+    body = await read_turn(request, services_of(request).settings)
+    with ExitStack() as held:
+        turn = await started(request, body, held)
+        return await _first_response(request, turn, body.media_type, held)
+
+
+async def started(request: Request, body: TurnBody, held: ExitStack) -> RunningTurn | str:
+    """Start the turn that a request asks for, or return the id of that which it has started before.
+
+    Raises:
+        ServiceError: see `start_once`, `caller`, `idempotency_key` and `Readers.admitted`.
+    """
     services = services_of(request)
-    body = await read_turn(request, services.settings)
-    asked = replace(body.to_domain(), caller=caller(request.headers))
+    asked = replace(body.to_domain(), caller=caller(request, principal_of(request)))
     name = idempotency_key(request.headers)
     key = None if name is None else IdempotencyKey(name, body.fingerprint)
-    with ExitStack() as held:
-        held.enter_context(services.readers.admitted(asked.caller.user))
-        turn = await (start_once(services, asked, key) if key else start_turn(services, asked))
-        return await _first_response(request, turn, body.media_type, held)
+    held.enter_context(services.readers.admitted(asked.caller.user))
+    return await (start_once(services, asked, key) if key else start_turn(services, asked))
 
 
 async def answer(request: Request) -> Response:
     """POST /v1/streaming_query/{request_id}/tool_results: go on with a turn that waits."""
     services = services_of(request)
     body = parse(AnswersBody, await read_json(request, services.settings))
-    who, answers = caller(request.headers), body.to_domain()
+    who, answers = caller(request, principal_of(request)), body.to_domain()
     with ExitStack() as held:
         held.enter_context(services.readers.admitted(who.user))
         request_id = _request_id(request)
@@ -63,6 +72,7 @@ async def _first_response(
     Who repeats a question may say what it has of its answer, as some clients do by themselves.
     """
     services, joins = services_of(request), isinstance(turn, str)
+    principal = principal_of(request)
     request_id = turn if isinstance(turn, str) else turn.ids.request_id
     after = cursor(request.headers.get("last-event-id")) if joins else 0
     held.enter_context(services.readers.following(request_id))
@@ -70,6 +80,7 @@ async def _first_response(
     reader = held.enter_context(closing(await services.log.reader(request_id, after)))
     if isinstance(turn, str):
         headers = {**stream_headers(reader.ids), "Idempotent-Replayed": "true"}
+        headers |= _ticket(services, principal, request_id)
         if after and reader.at_end():
             return Response(status_code=204, headers=headers)
         refusal = None if after else await _refusal(services, request_id)
@@ -77,11 +88,17 @@ async def _first_response(
         with anyio.move_on_after(services.settings.commit_wait_s):
             await turn.settled.wait()
         headers = stream_headers(turn.ids, turn.upstream.recording)
+        headers |= _ticket(services, principal, request_id)
         refusal = turn.refusal
     if refusal is not None:
         return problem(refusal, headers)
-    encoder = _encoder(request, media_type)
-    return EventStream(services, reader, encoder, headers, held.pop_all())
+    encoder, until = _encoder(request, media_type), principal.expires_at
+    return EventStream(services, reader, encoder, headers, held.pop_all(), until)
+
+
+def _ticket(services: Services, principal: Principal, request_id: str) -> dict[str, str]:
+    """Return the ticket of a stream, for what cannot send headers."""
+    return {"X-Stream-Ticket": services.gate.tickets.issue(principal, request_id)}
 
 
 async def _refusal(services: Services, request_id: str) -> TurnRefused | None:
@@ -111,22 +128,25 @@ async def follow(request: Request) -> Response:
     services, request_id = services_of(request), _request_id(request)
     stated = request.headers.get("last-event-id") or request.query_params.get("last_event_id")
     after, encoder = cursor(stated), _native_encoder(request)
-    stays = request.method != "HEAD"
+    principal, stays = principal_of(request), request.method != "HEAD"
+    reach = principal.reach(Action.READ_OTHERS_CONVERSATIONS)
     if stays and services.readers.dismissed:
         return sent_away(request_id, SentAway.DRAINING, encoder, services.settings)
     try:
         with ExitStack() as held:
             if stays:
-                user = Caller(bearer_token(request.headers)).user
-                held.enter_context(services.readers.admitted(user))
-                held.enter_context(services.readers.following(request_id))
-            reader = held.enter_context(closing(await services.log.reader(request_id, after)))
+                held.enter_context(services.readers.admitted(principal.user))
+            # First of all: nothing tells who may not read a turn that it is there.
+            reader = await services.log.reader(request_id, after, reach)
+            held.enter_context(closing(reader))
             headers = stream_headers(reader.ids)
             if reader.at_end():
                 return Response(status_code=204, headers=headers)
             if not stays:
                 return _head(headers, encoder)
-            return EventStream(services, reader, encoder, headers, held.pop_all())
+            held.enter_context(services.readers.following(request_id))
+            until = principal.expires_at
+            return EventStream(services, reader, encoder, headers, held.pop_all(), until)
     except TooManyStreams:
         return sent_away(request_id, SentAway.BUSY, encoder, services.settings)
     except LogUnavailable:
@@ -153,7 +173,8 @@ async def interrupt_by_body(request: Request) -> Response:
 
 
 async def _interrupt(request: Request, request_id: str) -> Response:
-    interrupted = await interrupt_turn(services_of(request), request_id, Interrupter.USER)
+    principal, services = principal_of(request), services_of(request)
+    interrupted = await interrupt_turn(services, request_id, principal)
     message = "The turn was stopped." if interrupted else "The turn had already ended."
     return JSONResponse({"request_id": request_id, "interrupted": interrupted, "message": message})
 

@@ -2,12 +2,14 @@
 
 1. After a silence its reader gets a heartbeat.
 2. After a time that may be set it is told to come back.
-3. A reader that takes nothing is cut off: after a time, or a moment after too much waits for it.
+3. When its credential ends, it is told to come back with another one.
+4. A reader that takes nothing is cut off: after a time, or a moment after too much waits for it.
    What an answer begins with may be as long as it is; only what comes later counts as waiting.
 """
 
 import asyncio
 import math
+import time
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any, Protocol, cast
@@ -58,6 +60,7 @@ class Watch:
 
     __slots__ = (
         "_connection",
+        "_expires_at",
         "_framed",
         "_give_up",
         "_reader",
@@ -97,7 +100,13 @@ class Watch:
         self._connection: Connection | None = None
         self._give_up: Callable[[], None] | None = None
         self._rotated_at = math.inf
+        self._expires_at = math.inf
         self._timer: asyncio.TimerHandle | None = None
+
+    def allow(self, until: float | None) -> None:
+        """Let the stream last until a time, in seconds since the epoch; None: for ever."""
+        if until is not None:
+            self._expires_at = self.now() + until - time.time()
 
     @property
     def waiting_bytes(self) -> int:
@@ -132,6 +141,10 @@ class Watch:
 
     def _look(self) -> None:
         now = self.now()
+        if now >= self._expires_at and not self.over:
+            # Text has no other way to say so, and must not go on all the same.
+            self.sent_away = SentAway.EXPIRED
+            self.leave()
         if self.over:
             # What was read last may not have been a wait that could be ended.
             self._reader.wake()
@@ -177,6 +190,6 @@ class Watch:
         settings = self._settings
         limits_s = (settings.heartbeat_s, settings.streams.write_timeout_s)
         # Compared as above: a moment that has come must not be waited for.
-        moments = (*(self.since + each for each in limits_s), self._rotated_at)
+        moments = (*(self.since + each for each in limits_s), self._rotated_at, self._expires_at)
         left_s = (each - now for each in moments if each > now)
         return max(min(_LOOK_S, *limits_s, *left_s), _SOONEST_S)

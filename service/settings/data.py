@@ -1,5 +1,6 @@
 """Groups of settings about what is kept, and what it costs: tables of the configuration file."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -42,6 +43,14 @@ class DatabaseSettings(Group):
         description="Turns that could not be kept and are tried again; of more, the oldest go.",
     )
     retry_timeout_s: Seconds = Field(default=900.0, description="How long they are tried again.")
+
+    @property
+    def address(self) -> str:
+        """Where the database is, also when nothing says so."""
+        if self.url is not None:
+            return self.url.get_secret_value()
+        state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+        return f"sqlite:///{state}/turnstile/turnstile.db"
 
 
 class TitlesSettings(Group):

@@ -42,11 +42,11 @@ class MemoryLog:
         """See `EmissionLog.flush`."""
         return True
 
-    async def reader(self, request_id: str, after: int) -> BufferReader:
+    async def reader(self, request_id: str, after: int, user: str | None = None) -> BufferReader:
         """See `EmissionLog.reader`."""
         buffer = self._turns.find(request_id)
-        if buffer is None:
-            raise TurnUnknown("The turn is not known here, or it is no longer kept.")
+        if buffer is None or not buffer.ids.belongs_to(user):
+            raise TurnUnknown
         return BufferReader(buffer, after)
 
     async def stop(self, request_id: str, by: Interrupter) -> None:

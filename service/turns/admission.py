@@ -12,8 +12,15 @@ import anyio
 import structlog
 
 from service.domain import Caller, TurnIds
-from service.errors import ConversationBusy, IdempotencyKeyReused, LogUnavailable, TurnUnknown
-from service.ports import Claims, EmissionLog
+from service.errors import (
+    ConversationBusy,
+    IdempotencyKeyReused,
+    LogUnavailable,
+    StorageUnavailable,
+    TurnOver,
+    TurnUnknown,
+)
+from service.ports import Claims, EmissionLog, Turns
 
 logger = structlog.get_logger()
 
@@ -53,14 +60,17 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Claims what only one turn may have.
+    """Claims what only one turn may have: its conversation, where the log is, and its key, which
+    stands for it in the database.
 
     `start_s` is how long a turn can take to start, `turn_s` how long it can run, and `kept_s` for
     how long its events are kept then. A claim lives no longer, should nobody be left to end it.
     """
 
     claims: Claims
+    keys: Claims
     log: EmissionLog
+    turns: Turns
     start_s: float
     turn_s: float
     kept_s: float
@@ -70,12 +80,13 @@ class Admission:
 
         Raises:
             IdempotencyKeyReused: it came with another body.
-            LogUnavailable: it cannot be told.
+            TurnOver: the turn has run, and can no longer be followed.
+            LogUnavailable, StorageUnavailable: it cannot be told.
         """
         own = claim_of(key, caller, request_id)
         deadline = anyio.current_time() + self.start_s
         while anyio.current_time() < deadline:
-            held = await self.claims.claim(own.key, own.starting, self.start_s)
+            held = await self.keys.claim(own.key, own.starting, self.start_s)
             if held == own.starting:
                 return request_id
             first, state, fingerprint = held.split(" ")
@@ -83,8 +94,11 @@ class Admission:
                 raise IdempotencyKeyReused("It came with another body.")
             if await self._known(first):
                 return first
-            if state == _STARTED and await self._takes(own, held):
-                return request_id
+            if state == _STARTED:
+                if await self.turns.known(first, caller.user) is not None:
+                    raise TurnOver(f"It was the turn {first}.")
+                if await self._takes(self.keys, own, held):
+                    return request_id
             # The other request is about to start its turn, or to fail and to release the key.
             await anyio.sleep(_POLL_S)
         raise LogUnavailable("Another request with this key takes too long to start.")
@@ -103,7 +117,7 @@ class Admission:
             return
         # Who has ended may not have been able to release the conversation.
         over = state == _STARTED and await self._is_over(holder)
-        if not (over and await self._takes(own, held)):
+        if not (over and await self._takes(self.claims, own, held)):
             raise ConversationBusy(holder)
 
     async def go_on(self, ids: TurnIds, idempotency: Claim | None) -> None:
@@ -112,48 +126,52 @@ class Admission:
         Raises:
             LogUnavailable: it took too long; they may be somebody else's by now.
         """
-        for each in _claims(ids, idempotency):
-            if not await self.claims.replace(each.key, each.starting, each.starting, self.start_s):
+        for claims, each in self._claimed(ids, idempotency):
+            if not await claims.replace(each.key, each.starting, each.starting, self.start_s):
                 raise LogUnavailable("The turn took too long to start.")
 
     async def started(self, ids: TurnIds, idempotency: Claim | None) -> None:
         """Keep the claims of a turn that has started for as long as it can run."""
         ttl_s = self.turn_s + _MARGIN_S + self.kept_s
         try:
-            for each in _claims(ids, idempotency):
-                await self.claims.replace(each.key, each.starting, each.started, ttl_s)
-        except LogUnavailable as unavailable:
+            for claims, each in self._claimed(ids, idempotency):
+                await claims.replace(each.key, each.starting, each.started, ttl_s)
+        except (LogUnavailable, StorageUnavailable) as unavailable:
             # They end with the time for a start; until then nobody else has them.
             logger.warning("claim.kept", request_id=ids.request_id, cause=unavailable.cause)
 
     async def leave(self, ids: TurnIds, idempotency: Claim | None) -> None:
         """Let others have the conversation; the key stands for the turn while that is kept."""
-        await self._release(_conversation(ids))
+        await self._release(self.claims, _conversation(ids))
         if idempotency is not None:
             await self._keep(idempotency)
 
     async def withdraw(self, ids: TurnIds, idempotency: Claim | None) -> None:
         """Release everything: the turn was not started."""
-        for each in _claims(ids, idempotency):
-            await self._release(each)
+        for claims, each in self._claimed(ids, idempotency):
+            await self._release(claims, each)
 
-    async def _release(self, claim: Claim) -> None:
+    def _claimed(self, ids: TurnIds, idempotency: Claim | None) -> tuple[tuple[Claims, Claim], ...]:
+        own = (self.claims, _conversation(ids))
+        return (own,) if idempotency is None else (own, (self.keys, idempotency))
+
+    async def _release(self, claims: Claims, claim: Claim) -> None:
         try:
             for holder in (claim.started, claim.starting):
-                await self.claims.release(claim.key, holder)
-        except LogUnavailable as unavailable:
+                await claims.release(claim.key, holder)
+        except (LogUnavailable, StorageUnavailable) as unavailable:
             # Whoever comes next finds out that the turn is over.
             logger.warning("claim.kept", request_id=claim.request_id, cause=unavailable.cause)
 
     async def _keep(self, claim: Claim) -> None:
         try:
-            await self.claims.replace(claim.key, claim.started, claim.started, self.kept_s)
-        except LogUnavailable as unavailable:
+            await self.keys.replace(claim.key, claim.started, claim.started, self.kept_s)
+        except (LogUnavailable, StorageUnavailable) as unavailable:
             logger.warning("claim.kept", request_id=claim.request_id, cause=unavailable.cause)
 
-    async def _takes(self, claim: Claim, held: str) -> bool:
+    async def _takes(self, claims: Claims, claim: Claim, held: str) -> bool:
         """Take the place of who held a claim, and tell whether nobody else was faster."""
-        return await self.claims.replace(claim.key, held, claim.starting, self.start_s)
+        return await claims.replace(claim.key, held, claim.starting, self.start_s)
 
     async def _known(self, request_id: str) -> bool:
         try:
@@ -180,8 +198,3 @@ def claim_of(key: IdempotencyKey, caller: Caller, request_id: str) -> Claim:
 
 def _conversation(ids: TurnIds) -> Claim:
     return Claim(f"conversation:{ids.conversation_id}", ids.request_id)
-
-
-def _claims(ids: TurnIds, idempotency: Claim | None) -> tuple[Claim, ...]:
-    own = _conversation(ids)
-    return (own,) if idempotency is None else (own, idempotency)

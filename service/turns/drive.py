@@ -14,7 +14,9 @@ import structlog
 from service.errors import UpstreamError, UpstreamReset
 from service.ports import EmissionLog, Recorder, UpstreamBody
 from service.settings import Settings
+from service.telemetry.metrics import Metrics
 from service.telemetry.turns import log_end, warn_unknown
+from service.turns.afterwards import Afterwards
 from service.turns.settle import Settler
 from service.turns.tape import begin_tape, end_tape
 from service.turns.turn import RunningTurn
@@ -47,10 +49,13 @@ class Driver:
     log: EmissionLog
     settler: Settler
     recorder: Recorder
+    afterwards: Afterwards
+    metrics: Metrics
     settings: Settings
 
     async def drive(self, turn: RunningTurn) -> None:
         """Drive one turn from its start to its one terminal emission."""
+        self.metrics.turn_started()
         turn.reading.deadline = min(
             turn.started_at + self.settings.first_chunk_timeout_s, self._last_moment(turn)
         )
@@ -112,6 +117,7 @@ class Driver:
                 if turn.stream.ended:
                     return
                 if not turn.settled.is_set():
+                    turn.heard_at = turn.now()
                     turn.settled.set()
         await self._finish(turn, Ending.END)
 
@@ -216,14 +222,18 @@ class Driver:
         turn.terminal = settle(
             turn.terminal,
             stored=settled.stored,
-            available_quotas={},
+            available_quotas=dict(settled.available_quotas),
             answer_within_s=settled.answer_within_s,
         )
         self.log.append(turn.ids.request_id, (turn.terminal,))
         await self.log.flush(turn.ids.request_id)
         duration_s = anyio.current_time() - turn.started_at
+        self.metrics.stored(settled.stored)
+        heard_s = None if turn.heard_at is None else turn.heard_at - turn.started_at
+        self.metrics.turn_ended(settled.record, duration_s, heard_s)
         model = turn.plan.model.model_id if turn.plan.model else None
         log_end(turn.ids, turn.stream, model, turn.upstream.recording, duration_s)
+        self.afterwards.add(turn, settled)
 
     def _cut_short(self, turn: RunningTurn) -> Emissions:
         if turn.stopped_by is not None:

@@ -4,21 +4,24 @@ from contextlib import closing
 
 import anyio
 
+from service.domain import Action, Principal
 from service.errors import LogUnavailable
 from service.ports import LogReader
 from service.turns.services import Services
 from statemachine import Interrupted, Interrupter
 
 
-async def interrupt_turn(services: Services, request_id: str, by: Interrupter) -> bool:
+async def interrupt_turn(services: Services, request_id: str, principal: Principal) -> bool:
     """Stop a turn and tell whether that is how it ended; its end may have been faster.
 
     Raises:
-        TurnUnknown: there is no such turn.
+        TurnUnknown: there is no such turn, or it is somebody else's.
         LogUnavailable: who drives it cannot be reached.
     """
-    reader = await services.log.reader(request_id, 0)
+    reach = principal.reach(Action.INTERRUPT_OTHERS)
+    reader = await services.log.reader(request_id, 0, reach)
     with closing(reader):
+        by = Interrupter.USER if reader.ids.user == principal.user else Interrupter.OPERATOR
         if request_id in services.live:
             return await services.live.interrupt(request_id, by)
         if reader.ended:

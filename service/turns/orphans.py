@@ -3,20 +3,23 @@
 import structlog
 
 from service.ports import EmissionLog, Orphan
+from service.turns.afterwards import Afterwards
 from service.turns.settle import Settler
 from statemachine import inherit, settle
 
 logger = structlog.get_logger()
 
 
-async def end_orphans(log: EmissionLog, settler: Settler) -> None:
+async def end_orphans(log: EmissionLog, settler: Settler, afterwards: Afterwards) -> None:
     """End every turn whose owner has died, until cancelled."""
     while True:
         orphan = await log.orphan()
-        await end_orphan(log, settler, orphan)
+        await end_orphan(log, settler, afterwards, orphan)
 
 
-async def end_orphan(log: EmissionLog, settler: Settler, orphan: Orphan) -> None:
+async def end_orphan(
+    log: EmissionLog, settler: Settler, afterwards: Afterwards, orphan: Orphan
+) -> None:
     """Store what a turn has said so far, and say that its process is gone."""
     inheritance = inherit(
         orphan.emissions,
@@ -31,7 +34,9 @@ async def end_orphan(log: EmissionLog, settler: Settler, orphan: Orphan) -> None
     if not await log.flush(request_id):
         return
     try:
-        stored = (await settler.settle_orphan(orphan, inheritance.summary)).stored
+        settled = await settler.settle_orphan(orphan, inheritance.summary)
+        stored = settled.stored
+        afterwards.export(settled.record)
     except Exception:  # a bug of ours must not leave readers without an end
         logger.exception("turn.crashed", request_id=request_id)
         stored = False

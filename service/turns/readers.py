@@ -20,6 +20,7 @@ class SentAway(StrEnum):
 
     BUSY = "busy"
     DRAINING = "draining"
+    EXPIRED = "expired"
     ROTATED = "rotated"
 
 

@@ -1,5 +1,6 @@
 """Answers of a client: the same turn goes on, in a new stream."""
 
+import time
 import uuid
 from collections.abc import Iterable
 from dataclasses import replace
@@ -7,6 +8,7 @@ from dataclasses import replace
 import anyio
 
 from service.domain import (
+    Action,
     Answers,
     Approval,
     Caller,
@@ -14,12 +16,15 @@ from service.domain import (
     PausedTurn,
     ToolAnswer,
     TurnIds,
+    TurnRecord,
 )
-from service.errors import NotAwaiting, RequestInvalid
+from service.errors import AnswerTooLate, NotAwaiting, RequestInvalid, TurnUnknown
 from service.settings import Settings
+from service.turns.record import Opening, begun
+from service.turns.redaction import redacted_answers
 from service.turns.selection import mcp_servers
 from service.turns.services import Services
-from service.turns.start import cancels
+from service.turns.start import cancels, withdraw
 from service.turns.turn import RunningTurn
 from statemachine import TurnStream
 
@@ -34,30 +39,34 @@ async def resume_turn(
     """Let a paused turn go on, or return the id of the stream in which it has gone on already.
 
     Raises:
-        TurnUnknown: there is no such turn.
+        TurnUnknown: there is no such turn, or it is somebody else's.
         NotAwaiting, AnswerTooLate, AnswersDiffer: it does not wait for these answers.
         RequestInvalid: the answers are not those of its calls.
         McpHeadersInvalid: see `mcp_servers`.
-        ConversationBusy, UpstreamError, TooManyTurns, LogUnavailable, Stopping: see `start_turn`.
+        RedactionFailed, ConversationBusy, QuotaExceeded, UpstreamError, TooManyTurns,
+            LogUnavailable, StorageUnavailable, Stopping: see `start_turn`.
     """
     services.live.admit()
     started_at = anyio.current_time()
-    paused = await _find(services, request_id)
-    answers = checked(paused, answers)
+    paused = await _find(services, request_id, caller)
+    answers, redactions = await redacted_answers(
+        services.redactor, services.metrics, checked(paused, answers)
+    )
+    opening = Opening(time.time(), redactions=redactions)
     paused = with_headers(services.settings, paused, caller)
     await services.upstream.catalogue()
-    ids = TurnIds(str(uuid.uuid4()), paused.plan.conversation.conversation_id)
+    conversation_id = paused.plan.conversation.conversation_id
+    ids = TurnIds(str(uuid.uuid4()), conversation_id, caller.user)
     try:
         first = await services.paused.claim(request_id, answers, ids.request_id)
         if first != ids.request_id:
             return first
-        turn = _prepare(services, paused, answers, ids, started_at)
-        turn.resumes = request_id
+        record = begun(ids, paused.plan, paused.key, opening, request_id)
+        turn = _prepare(services, paused, answers, record, started_at)
         turn.cancels = cancels(services.settings, on_disconnect)
         await services.admission.enter(ids)
         await services.admission.go_on(ids, None)
-        await services.log.open(ids, turn.estate, turn)
-        services.live.launch(turn)
+        await _launch(services, turn)
     except BaseException:
         with anyio.CancelScope(shield=True):
             await services.admission.withdraw(ids, None)
@@ -67,13 +76,28 @@ async def resume_turn(
     return turn
 
 
-async def _find(services: Services, request_id: str) -> PausedTurn:
-    """A turn may be answered when its events are gone; without either it is unknown."""
+async def _launch(services: Services, turn: RunningTurn) -> None:
+    await services.turns.begin(turn.record, opens=False, tokens=0)
     try:
-        return await services.paused.find(request_id)
-    except NotAwaiting:
-        (await services.log.reader(request_id, 0)).close()
+        await services.log.open(turn.ids, turn.estate, turn)
+        services.live.launch(turn)
+    except BaseException:
+        await withdraw(services, turn)
         raise
+
+
+async def _find(services: Services, request_id: str, caller: Caller) -> PausedTurn:
+    """Return a turn that waits for this caller; what it was is told to nobody else."""
+    user = caller.principal.reach(Action.QUERY_OTHERS_CONVERSATIONS)
+    try:
+        paused = await services.paused.find(request_id)
+    except (NotAwaiting, AnswerTooLate):
+        if await services.turns.known(request_id, user) is None:
+            raise TurnUnknown from None
+        raise
+    if user is not None and paused.user != user:
+        raise TurnUnknown
+    return paused
 
 
 def with_headers(settings: Settings, paused: PausedTurn, caller: Caller) -> PausedTurn:
@@ -110,9 +134,14 @@ def _names(what: str, call_ids: Iterable[str]) -> list[str]:
 
 
 def _prepare(
-    services: Services, paused: PausedTurn, answers: Answers, ids: TurnIds, started_at: float
+    services: Services,
+    paused: PausedTurn,
+    answers: Answers,
+    record: TurnRecord,
+    started_at: float,
 ) -> RunningTurn:
     upstream = services.upstream.resume(paused, answers)
+    ids = TurnIds(record.request_id, record.conversation_id, record.user)
     stream = TurnStream(
         upstream.decoder,
         conversation_id=ids.conversation_id,
@@ -120,6 +149,6 @@ def _prepare(
         prompt=paused.plan.query,
         moderation=upstream.moderation,
     )
-    turn = RunningTurn(ids, upstream, stream, started_at, paused.plan, key=paused.key)
+    turn = RunningTurn(ids, upstream, stream, started_at, paused.plan, record)
     turn.came_from, turn.said = paused.thread, paused.said
     return turn

@@ -1,26 +1,41 @@
 """Everything that happens before a turn runs, in the order in which a person would tell it."""
 
+import time
 import uuid
 from contextlib import suppress
 
 import anyio
+import structlog
 
-from service.domain import Conversation, IfBusy, OnDisconnect, Plan, TurnIds, TurnRequest
+from service.domain import (
+    Action,
+    Conversation,
+    IfBusy,
+    OnDisconnect,
+    Plan,
+    TurnIds,
+    TurnRequest,
+)
 from service.errors import (
     ConversationBusy,
+    Forbidden,
     ModelUnknown,
-    ServiceError,
     ShieldUnknown,
+    StorageUnavailable,
     TurnUnknown,
     VectorStoreUnknown,
 )
 from service.settings import Settings
 from service.turns.admission import Claim, IdempotencyKey, claim_of
 from service.turns.interrupt import interrupt_turn
+from service.turns.record import Opening, begun, notes, tokens_of
+from service.turns.redaction import redacted
 from service.turns.selection import select
 from service.turns.services import Services
 from service.turns.turn import RunningTurn
-from statemachine import Interrupter, TurnStream
+from statemachine import TurnStream
+
+logger = structlog.get_logger()
 
 _POLL_S = 0.05
 
@@ -29,13 +44,18 @@ async def start_turn(services: Services, request: TurnRequest) -> RunningTurn:
     """Admit a turn and set it going.
 
     Raises:
+        Forbidden: the caller may not choose the model.
+        RedactionFailed: it takes too long to find what must not leave.
         ConversationBusy: another turn of the conversation is running.
-        ConversationUnknown: the request goes on with a conversation that is not kept.
+        ConversationUnknown: the request goes on with a conversation that is not kept, or not the
+            caller's.
         ModelUnknown, ShieldUnknown, VectorStoreUnknown: the upstream does not offer it.
         RequestInvalid, McpHeadersInvalid: the settings do not allow it.
+        RateExceeded, QuotaExceeded: the caller has to wait.
         UpstreamError: the upstream cannot be asked.
         TooManyTurns: as many turns run as the log takes.
         LogUnavailable: what the processes share cannot be reached.
+        StorageUnavailable: the database cannot be reached.
         Stopping: the process is about to stop.
     """
     return await _start(services, request, _new_ids(request), None)
@@ -51,6 +71,7 @@ async def start_once(
         ServiceError: see `start_turn`.
     """
     services.live.admit()
+    _allow(request)
     ids = _new_ids(request)
     claim = claim_of(key, request.caller, ids.request_id)
     try:
@@ -66,7 +87,15 @@ async def start_once(
 
 
 def _new_ids(request: TurnRequest) -> TurnIds:
-    return TurnIds(str(uuid.uuid4()), request.conversation_id or str(uuid.uuid4()))
+    conversation_id = request.conversation_id or str(uuid.uuid4())
+    return TurnIds(str(uuid.uuid4()), conversation_id, request.caller.user)
+
+
+def _allow(request: TurnRequest) -> None:
+    principal = request.caller.principal
+    chosen = request.model is not None or request.provider is not None
+    if chosen and not principal.may(Action.MODEL_OVERRIDE):
+        raise Forbidden(f"To choose the model needs the action {Action.MODEL_OVERRIDE}.")
 
 
 async def _start(
@@ -75,6 +104,7 @@ async def _start(
     """Start a turn; when that fails, nothing is claimed any more."""
     try:
         services.live.admit()
+        _allow(request)
         turn = await _launch(services, request, ids, idempotency)
     except BaseException:
         with anyio.CancelScope(shield=True):
@@ -87,7 +117,11 @@ async def _start(
 async def _launch(
     services: Services, request: TurnRequest, ids: TurnIds, idempotency: Claim | None
 ) -> RunningTurn:
-    started_at = anyio.current_time()
+    started_at, began_at = anyio.current_time(), time.time()
+    if request.conversation_id is not None:
+        # Before anything tells that it is there.
+        await services.turns.check(ids.conversation_id, _reach(request))
+    request, redactions = await redacted(services.redactor, services.metrics, request)
     await _enter(services, request, ids)
     plan = await _plan(services, request, ids)
     upstream = services.upstream.prepare(plan)
@@ -98,18 +132,37 @@ async def _launch(
         prompt=plan.query,
         moderation=upstream.moderation,
     )
-    turn = RunningTurn(ids, upstream, stream, started_at, plan, key=ids.request_id)
+    opening = Opening(began_at, notes(request.attachments), redactions)
+    record = begun(ids, plan, ids.request_id, opening)
+    turn = RunningTurn(ids, upstream, stream, started_at, plan, record)
     turn.came_from, turn.idempotency = plan.conversation.thread, idempotency
     turn.cancels = cancels(services.settings, request.on_disconnect)
+    turn.titled = _wants_title(services.settings, request)
     await services.admission.go_on(ids, idempotency)
-    await services.conversations.take_thread(ids.conversation_id)
+    opens = request.conversation_id is None
+    await services.turns.begin(record, opens=opens, tokens=tokens_of(plan))
     try:
         await services.log.open(ids, turn.estate, turn)
         services.live.launch(turn)
-    except ServiceError:
-        await _give_back(services, plan.conversation)
+    except BaseException:
+        await withdraw(services, turn)
         raise
     return turn
+
+
+async def withdraw(services: Services, turn: RunningTurn) -> None:
+    """Forget a turn that was kept and does not run; the next one goes on with the thread.
+
+    Where that is not possible the turn is found later, as one that nobody drives.
+    """
+    with anyio.CancelScope(shield=True):
+        try:
+            # Where answers would go on, the thread waits with its turn.
+            thread = turn.came_from if turn.record.resumes is None else None
+            await services.turns.withdraw(turn.record, thread)
+        except StorageUnavailable as unavailable:
+            request_id = turn.ids.request_id
+            logger.warning("turn.not_withdrawn", request_id=request_id, cause=unavailable.cause)
 
 
 def cancels(settings: Settings, asked: OnDisconnect | None) -> bool:
@@ -128,23 +181,27 @@ async def _enter(services: Services, request: TurnRequest, ids: TurnIds) -> None
                 raise
             # One that is about to start cannot be stopped yet.
             with suppress(TurnUnknown):
-                await interrupt_turn(services, busy.request_id, Interrupter.USER)
+                await interrupt_turn(services, busy.request_id, request.caller.principal)
             await anyio.sleep(_POLL_S)
         else:
             return
 
 
-async def _give_back(services: Services, conversation: Conversation) -> None:
-    """Let the next turn go on with the thread: this one will not."""
-    kept, turns = services.conversations, conversation.turns
-    await kept.save(conversation.conversation_id, None, None, conversation.thread, known=turns)
+def _wants_title(settings: Settings, request: TurnRequest) -> bool:
+    """Tell whether the model is asked for a title: once, for a new conversation."""
+    asked = request.generate_topic_summary
+    return settings.titles.generate and request.conversation_id is None if asked is None else asked
+
+
+def _reach(request: TurnRequest) -> str | None:
+    return request.caller.principal.reach(Action.QUERY_OTHERS_CONVERSATIONS)
 
 
 async def _plan(services: Services, request: TurnRequest, ids: TurnIds) -> Plan:
     """Choose from what the upstream offers; what is missing may have come since it was asked."""
     conversation = Conversation(ids.conversation_id)
     if request.conversation_id is not None:
-        conversation = await services.conversations.find(ids.conversation_id)
+        conversation = await services.turns.find(ids.conversation_id, _reach(request))
     upstream, settings = services.upstream, services.settings
     try:
         return select(settings, await upstream.catalogue(), conversation, request)

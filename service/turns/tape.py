@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import anyio
 
+from service.domain import hashed
 from service.ports import Recorder, Tape
 from service.turns.turn import RunningTurn
 from statemachine import Header, TurnResumed, TurnStarted
@@ -13,7 +14,10 @@ from statemachine import Header, TurnResumed, TurnStarted
 def begin_tape(
     recorder: Recorder, turn: RunningTurn, opening: TurnStarted | TurnResumed
 ) -> Tape | None:
-    """Begin to record a turn; headers for MCP servers and the caller's token are never in it."""
+    """Begin to record a turn; headers for MCP servers and the caller's token are never in it.
+
+    Whose it is can be found out by who knows the user, and read by nobody.
+    """
     plan = turn.plan
     request: dict[str, object] = {
         "query": plan.query,
@@ -24,6 +28,7 @@ def begin_tape(
         "vector_store_ids": list(plan.vector_stores),
         "mcp_servers": [each.name for each in plan.mcp_servers],
         "client_tools": [each.name for each in plan.client_tools],
+        "user": hashed(turn.ids.user),
     }
     header = Header(
         turn.upstream.decoder.dialect,

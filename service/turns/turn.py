@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from service.domain import Estate, Plan, Thread, TurnIds
+from service.domain import Estate, Plan, Thread, TurnIds, TurnRecord
 from service.errors import TurnRefused
 from service.ports import Tape, UpstreamTurn
 from service.turns.admission import Claim
@@ -49,15 +49,16 @@ class Moment:
 class RunningTurn:
     """A turn that this process drives.
 
-    `resumes` is the request id of the stream that this one goes on from, and `key` that of the
-    first; `came_from` is where the upstream goes on, `said` what it has said in earlier streams.
+    `record` is what was kept of it when it began; `came_from` is where the upstream goes on, `said`
+    what it has said in earlier streams. `titled` tells that its conversation is to get a title.
     `accepted` tells that the upstream took the turn, `untaken` that it certainly has not even
     begun to. `settled` is set when the first upstream chunk was applied or the turn has ended, so
     that a route can tell whether there is anything to stream. `reading` ends the wait for the
     upstream. `idempotency` is the claim by which the turn was started, `lost` tells that another
     process has taken the turn over. `cancels` tells that the turn ends when nobody reads it, and
     `attended_at` when somebody last did. All times are of the event loop, in seconds;
-    that of `asked_at` is when the upstream was asked, `patient_until` until when it may be silent.
+    that of `asked_at` is when the upstream was asked, `heard_at` when it has first said something,
+    `patient_until` until when it may be silent.
     """
 
     ids: TurnIds
@@ -65,15 +66,16 @@ class RunningTurn:
     stream: TurnStream
     started_at: float
     plan: Plan
-    key: str
+    record: TurnRecord
     came_from: Thread | None = None
     said: str = ""
-    resumes: str | None = None
+    titled: bool = False
     tape: Tape | None = None
     ending: Ending = Ending.END
     asked_at: float | None = None
     received_bytes: int = 0
     patient_until: float = 0.0
+    heard_at: float | None = None
     now: Callable[[], float] = field(default_factory=lambda: asyncio.get_running_loop().time)
     accepted: bool = False
     untaken: bool = False
@@ -105,7 +107,7 @@ class RunningTurn:
     @property
     def estate(self) -> Estate:
         """What another process must know to store the turn."""
-        return Estate(self.key, self.plan.query, self.said, self.cancels)
+        return Estate(self.record.key, self.plan.query, self.said, self.cancels)
 
     @property
     def interrupted(self) -> bool:

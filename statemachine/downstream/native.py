@@ -88,6 +88,18 @@ def payload(number: int, output: Output, seal: Seal | None = None) -> bytes:
     return to_json(envelope)
 
 
+def wire_fields(output: Output) -> dict[str, object]:
+    """Return the data of an output's event without its number, as plain JSON values."""
+    encoded = to_json(_DATA[type(output)](0, output))
+    try:
+        data: dict[str, object] = msgspec.json.decode(encoded)
+    except msgspec.DecodeError:
+        # Half a surrogate pair is taken by the other decoder only.
+        data = json.loads(encoded)
+    del data["id"]
+    return data
+
+
 def to_json(value: object) -> bytes:
     """Return compact JSON in UTF-8; half a surrogate pair, which UTF-8 lacks, goes out escaped."""
     try:

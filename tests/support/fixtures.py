@@ -8,6 +8,13 @@ import structlog
 from structlog.typing import EventDict
 
 
+SETTINGS_OF_TESTS = {
+    "TURNSTILE_DATABASE_URL": "sqlite://",
+    "TURNSTILE_TITLES_GENERATE": "false",
+}
+"""What a test does not say: it leaves nothing behind, and asks a model for nothing by itself."""
+
+
 @pytest.fixture(scope="package")
 def anyio_backend() -> tuple[str, dict[str, bool]]:
     """The event loop that the service runs on."""
@@ -19,6 +26,8 @@ def no_settings_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither ours nor those of the client library."""
     for name in [each for each in os.environ if each.startswith(("TURNSTILE_", "LLAMA_STACK_"))]:
         monkeypatch.delenv(name)
+    for name, value in SETTINGS_OF_TESTS.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(autouse=True)

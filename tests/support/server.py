@@ -16,15 +16,16 @@ from typing import IO
 from service.cli.server import TurnstileServer
 from service.turns.services import Services
 from tests.support.asgi import PATIENCE_S, beside
+from tests.support.fixtures import SETTINGS_OF_TESTS
 
 ROOT = Path(__file__).parents[2]
 ANNOUNCEMENT = "Turnstile is at "
 
 
 def clean_environment(**settings: str) -> dict[str, str]:
-    """Return this environment without settings of ours but these."""
+    """Return this environment without settings of ours but these and those of all tests."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TURNSTILE_")}
-    return kept | {f"TURNSTILE_{name.upper()}": value for name, value in settings.items()}
+    return kept | SETTINGS_OF_TESTS | {f"TURNSTILE_{name.upper()}": value for name, value in settings.items()}
 
 
 def turnstile(*arguments: str, **settings: str) -> subprocess.CompletedProcess[bytes]:

@@ -15,6 +15,8 @@ from statemachine import Interrupter
 ATTEND = "attend"
 """Tells the owner of a turn that somebody reads it; else the signal is who stops it."""
 
+_READ = ("conversation", "user", "estate", "owner", "ended")
+
 _MISSED = 2
 """How often a followed turn may be missing in Redis before its readers are sent away."""
 
@@ -56,14 +58,16 @@ class Elsewhere:
         """Follow until cancelled."""
         await self._tail.run()
 
-    async def reader(self, request_id: str, after: int) -> BufferReader:
+    async def reader(self, request_id: str, after: int, user: str | None = None) -> BufferReader:
         """Return a reader; one that is ahead of a running turn waits for it.
 
         Raises:
             TurnUnknown, CursorInvalid, LogUnavailable: see `EmissionLog.reader`.
         """
-        kept = self._followed.get(request_id) or await self.load(request_id)
+        kept = self._followed.get(request_id) or await self.load(request_id, user)
         kept = self._followed.get(request_id, kept)
+        if not kept.buffer.ids.belongs_to(user):
+            raise TurnUnknown
         running = kept.buffer.terminal is None
         # What its owner has said may still be on its way to Redis.
         reader = BufferReader(kept.buffer, after, self._left, ahead=running)
@@ -76,26 +80,31 @@ class Elsewhere:
                 raise
         return reader
 
-    async def load(self, request_id: str) -> Kept:
+    async def load(self, request_id: str, user: str | None = None) -> Kept:
         """Return a turn as far as Redis has it now.
 
         Raises:
             TurnUnknown, LogUnavailable: see `EmissionLog.reader`.
             Unreadable: it is of another version.
         """
-        asked = (
-            ("HMGET", self._keys.turn(request_id), "conversation", "estate", "owner", "ended"),
-            ("XRANGE", self._keys.log(request_id), "-", "+"),
-        )
+        name = self._keys.turn(request_id)
+        if user is not None:
+            # The turn of a stranger may be large, and would tell so by the time that it takes.
+            whose = cast("bytes | None", await self._redis.ask("HGET", name, "user"))
+            if whose is None or whose.decode() != user:
+                raise TurnUnknown
+        asked = (("HMGET", name, *_READ), ("XRANGE", self._keys.log(request_id), "-", "+"))
         held, entries = await self._redis.ask_all(asked)
-        conversation_id, estate, owner, ended = cast("list[bytes | None]", held)
+        conversation_id, whose, estate, owner, ended = cast("list[bytes | None]", held)
         if conversation_id is None or estate is None or owner is None:
-            raise _unknown()
-        buffer = self._turns.empty(TurnIds(request_id, conversation_id.decode()))
+            raise TurnUnknown
+        # Without a user, of an earlier version, it is nobody's.
+        ids = TurnIds(request_id, conversation_id.decode(), (whose or b"").decode())
+        buffer = self._turns.empty(ids)
         add(buffer, cast("list[Entry]", entries))
         if ended and buffer.terminal is None:
             # A Redis that is short of memory has given up the log without its turn.
-            raise _unknown()
+            raise TurnUnknown
         return Kept(buffer, estate_of(estate), owner.decode())
 
     async def stop(self, request_id: str, by: Interrupter) -> None:
@@ -163,7 +172,3 @@ def add(buffer: TurnBuffer, entries: Sequence[Entry]) -> None:
     for entry in entries:
         buffer.add(emission_of(entry))
     buffer.publish(buffer.latest)
-
-
-def _unknown() -> TurnUnknown:
-    return TurnUnknown("The turn is not known here, or it is no longer kept.")

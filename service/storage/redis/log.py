@@ -120,11 +120,13 @@ class RedisLog:
         await self._writer.settled(turn)
         return not turn.lost
 
-    async def reader(self, request_id: str, after: int) -> BufferReader:
+    async def reader(self, request_id: str, after: int, user: str | None = None) -> BufferReader:
         """See `EmissionLog.reader`."""
         buffer = self._turns.find(request_id)
         if buffer is None:
-            return await self._reader_elsewhere(request_id, after)
+            return await self._reader_elsewhere(request_id, after, user)
+        if not buffer.ids.belongs_to(user):
+            raise TurnUnknown
         own = self._own.get(request_id)
         # What its first owner has said last may be known to its readers alone.
         return BufferReader(buffer, after, ahead=own is not None and own.adopted)
@@ -152,9 +154,11 @@ class RedisLog:
                 await self._lease.end()
             tasks.cancel_scope.cancel()
 
-    async def _reader_elsewhere(self, request_id: str, after: int) -> BufferReader:
+    async def _reader_elsewhere(
+        self, request_id: str, after: int, user: str | None
+    ) -> BufferReader:
         try:
-            return await self._elsewhere.reader(request_id, after)
+            return await self._elsewhere.reader(request_id, after, user)
         except TurnUnknown as unknown:
             if self._lease.unsure:
                 raise LogUnavailable("The turn may be about to be brought back.") from unknown

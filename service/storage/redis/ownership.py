@@ -13,13 +13,14 @@ _BEHIND = -3
 OPEN = Script(
     """
 -- KEYS: turn, log, running, lease
--- ARGV: request id, owner, fence, conversation id, estate, ms a turn can run, ms a lease lasts
+-- ARGV: request id, owner, fence, conversation id, estate, ms a turn can run, ms a lease lasts,
+--       user
 redis.call('SET', KEYS[4], '1', 'PX', ARGV[7])
 local held = redis.call('HMGET', KEYS[1], 'fence', 'latest', 'owner', 'ended')
 if not held[1] then
   redis.call('DEL', KEYS[2])
   redis.call('HSET', KEYS[1], 'owner', ARGV[2], 'fence', ARGV[3], 'latest', '0',
-      'conversation', ARGV[4], 'estate', ARGV[5])
+      'conversation', ARGV[4], 'estate', ARGV[5], 'user', ARGV[8])
   redis.call('PEXPIRE', KEYS[1], ARGV[6])
   held = {ARGV[3], '0', ARGV[2], false}
 end

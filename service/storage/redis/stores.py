@@ -3,13 +3,10 @@
 from dataclasses import dataclass
 
 from service.settings import Settings
-from service.storage.history import HistoryBounds
 from service.storage.redis.claims import RedisClaims
 from service.storage.redis.connection import open_redis
-from service.storage.redis.conversations import RedisConversations
 from service.storage.redis.keys import Keys
 from service.storage.redis.log import RedisLog
-from service.storage.redis.paused import RedisPausedTurns
 from service.storage.redis.process import Process, Times
 from service.storage.turn_buffer import Bounds, TurnBuffers
 
@@ -19,8 +16,6 @@ class RedisStores:
     """The stores of one process."""
 
     log: RedisLog
-    conversations: RedisConversations
-    paused: RedisPausedTurns
     claims: RedisClaims
 
 
@@ -38,11 +33,8 @@ def open_stores(settings: Settings, url: str, bounds: Bounds) -> RedisStores:
         run_s=settings.turn_timeout_s + settings.log_ttl_s,
         keep_s=settings.log_ttl_s,
     )
-    history = HistoryBounds(settings.history_limit_turns, settings.history_limit_bytes)
     process = Process(redis, Keys(chosen.prefix), times)
     return RedisStores(
         RedisLog(process, TurnBuffers(bounds)),
-        RedisConversations(redis, chosen.prefix, history, chosen.conversation_ttl_s),
-        RedisPausedTurns(redis, chosen.prefix, settings.answer_timeout_s),
         RedisClaims(redis, chosen.prefix),
     )

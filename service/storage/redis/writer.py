@@ -191,6 +191,7 @@ class Writer:
                 encode(turn.estate),
                 milliseconds(times.run_s),
                 milliseconds(times.lease_s),
+                ids.user,
             ),
         )
 

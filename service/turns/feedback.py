@@ -1,0 +1,25 @@
+"""What is done with what users think of turns."""
+
+from dataclasses import replace
+
+from service.domain import Feedback
+from service.errors import TurnUnknown
+from service.turns.services import Services
+
+
+async def keep_feedback(
+    services: Services, feedback: Feedback, conversation_id: str | None
+) -> None:
+    """Keep what a user thinks of a turn, which has to be of the conversation where one is given.
+
+    Raises:
+        TurnUnknown: there is no such turn of this user.
+        RedactionFailed: see `Redactor.redact`.
+        StorageUnavailable: it cannot be kept now.
+    """
+    if conversation_id is not None:
+        turn = await services.turns.known(feedback.request_id, feedback.user)
+        if turn is None or turn.conversation_id != conversation_id:
+            raise TurnUnknown
+    found = await services.redactor.redact([feedback.text])
+    await services.opinions.keep(replace(feedback, text=found.texts[0]))

@@ -1,0 +1,101 @@
+"""Titles of conversations, by the model that answered: beside everything else, and if it can."""
+
+import uuid
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import anyio
+import structlog
+
+from service.domain import Conversation, Plan
+from service.errors import ServiceError, UpstreamReset
+from service.ports import Conversations, Upstream, UpstreamTurn
+from service.settings.data import TitlesSettings
+from service.turns.turn import RunningTurn
+from statemachine import TurnStream
+
+logger = structlog.get_logger()
+
+_INSTRUCTIONS = (
+    "You name conversations. Answer with a title of at most eight words for the conversation that "
+    "is shown to you, in its language, without quotation marks, and with nothing else."
+)
+_SHOWN_CHARACTERS = 2_000
+_LONGEST_CHARACTERS = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Titler:
+    """Asks for titles; where recordings are played there is nobody to ask."""
+
+    upstream: Upstream
+    conversations: Conversations
+    settings: TitlesSettings
+
+    async def name(self, turn: RunningTurn) -> None:
+        """Give the conversation of a turn a title; when that fails it keeps the one it has."""
+        if self.upstream.info.recorded:
+            return
+        conversation_id = turn.ids.conversation_id
+        try:
+            with anyio.fail_after(self.settings.timeout_s):
+                title = await self._asked(turn)
+            if title:
+                await self.conversations.name(conversation_id, title)
+                return
+            reason = "no_title"
+        except TimeoutError:
+            reason = "timeout"
+        except UpstreamReset:
+            reason = "upstream_reset"
+        except ServiceError as failed:
+            reason = failed.code
+        logger.warning("title.not_made", conversation_id=conversation_id, reason=reason)
+
+    async def _asked(self, turn: RunningTurn) -> str:
+        """Return what the model calls a conversation; nothing of it stays upstream.
+
+        Raises:
+            UpstreamError, UpstreamReset: it does not answer.
+        """
+        question, answer = turn.plan.query, turn.stream.summary.answer
+        shown = f"User: {question[:_SHOWN_CHARACTERS]}\n\nAssistant: {answer[:_SHOWN_CHARACTERS]}"
+        plan = Plan(
+            shown, Conversation(str(uuid.uuid4())), turn.plan.model, system_prompt=_INSTRUCTIONS
+        )
+        prepared = self.upstream.prepare(plan)
+        stream = TurnStream(
+            prepared.decoder,
+            conversation_id=plan.conversation.conversation_id,
+            request_id=str(uuid.uuid4()),
+            prompt=shown,
+        )
+        try:
+            await _read(prepared, stream)
+        finally:
+            thread = prepared.thread(stream.summary)
+            if thread is not None:
+                self.upstream.forget(thread)
+        return _line(stream.summary.answer) if stream.summary.outcome == "end" else ""
+
+
+async def _read(prepared: UpstreamTurn, stream: TurnStream) -> None:
+    async with prepared.open() as body:
+        stream.begin(body.opening)
+        async with aclosing(body.payloads()) as batches:
+            async for batch in batches:
+                for each in batch:
+                    if isinstance(each, bytes) and not stream.ended:
+                        stream.feed_payload(each)
+                if stream.ended:
+                    return
+    stream.finish()
+
+
+def _line(answer: str) -> str:
+    """Return a title as one short line, without what models like to put around it."""
+    lines = [" ".join(line.split()) for line in answer.strip().splitlines()]
+    title = next(filter(None, lines), "").strip("\"'`*#“”„ ").removeprefix("Title:").strip()
+    if len(title) <= _LONGEST_CHARACTERS:
+        return title
+    return title[: _LONGEST_CHARACTERS - 1].rstrip() + "…"

@@ -1,0 +1,86 @@
+"""Turns that could not be kept when they ended: tried again, so many and for so long."""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+import anyio
+import structlog
+
+from service.domain import Leavings, TurnRecord
+from service.errors import StorageUnavailable
+from service.ports import Turns, Upstream
+from service.settings.data import DatabaseSettings
+
+logger = structlog.get_logger()
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Late:
+    record: TurnRecord
+    left: Leavings
+    until: float
+
+
+@dataclass(slots=True, eq=False)
+class Unstored:
+    """The turns of this process that wait to be kept; each was said not to be stored."""
+
+    turns: Turns
+    upstream: Upstream
+    settings: DatabaseSettings
+    _waiting: OrderedDict[str, _Late] = field(default_factory=OrderedDict)
+    _added: anyio.Event = field(default_factory=anyio.Event)
+
+    @property
+    def count(self) -> int:
+        """How many turns wait."""
+        return len(self._waiting)
+
+    def add(self, record: TurnRecord, left: Leavings) -> None:
+        """Try to keep a turn later; of too many the oldest is given up."""
+        until = anyio.current_time() + self.settings.retry_timeout_s
+        self._waiting[record.request_id] = _Late(record, left, until)
+        while len(self._waiting) > self.settings.retries_limit:
+            self._give_up(next(iter(self._waiting)), "too_many")
+        self._added.set()
+
+    async def run(self) -> None:
+        """Keep what waits as soon as that is possible, until cancelled."""
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            await self._added.wait()
+            await anyio.sleep(pause_s)
+            pause_s = _FIRST_PAUSE_S if await self.keep() else min(2 * pause_s, _LONGEST_PAUSE_S)
+            if not self._waiting:
+                self._added = anyio.Event()
+
+    async def keep(self) -> bool:
+        """Try to keep everything that waits, the oldest first; tell whether that was possible."""
+        for request_id, late in list(self._waiting.items()):
+            if anyio.current_time() > late.until:
+                self._give_up(request_id, "too_late")
+                continue
+            try:
+                kept = await self.turns.end(late.record, late.left)
+            except StorageUnavailable:
+                return False
+            self._waiting.pop(request_id, None)
+            if kept is None:
+                logger.warning("turn.given_up", request_id=request_id, reason="not_ours")
+                continue
+            for each in kept.unneeded:
+                self.upstream.forget(each)
+            logger.info("turn.stored_late", request_id=request_id)
+        return True
+
+    async def last(self) -> None:
+        """Try once more, as the process is about to end, and say what is lost."""
+        await self.keep()
+        for request_id in list(self._waiting):
+            self._give_up(request_id, "stopping")
+
+    def _give_up(self, request_id: str, reason: str) -> None:
+        del self._waiting[request_id]
+        logger.error("turn.given_up", request_id=request_id, reason=reason)
