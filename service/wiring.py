@@ -74,7 +74,9 @@ def services_on(
         admission=settler.admission,
         settler=settler,
         afterwards=afterwards,
-        checkpoints=Checkpoints(live, kept.turns, afterwards, settings.database),
+        checkpoints=Checkpoints(
+            live, kept.turns, settler.unstored, afterwards, settings.database
+        ),
         retention=_retention(upstream, settings, kept, transcripts),
         live=live,
         readers=readers,

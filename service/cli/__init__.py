@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from service import __version__
+from service.cli.api_key import api_key
 from service.cli.diagram import diagram
 from service.cli.record import record
 from service.cli.replay import replay
@@ -21,6 +22,7 @@ app.command()(serve)
 app.command()(record)
 app.command()(replay)
 app.command()(diagram)
+app.command()(api_key)
 
 
 def _version(asked: bool) -> None:

@@ -104,10 +104,12 @@ def stale_files(root: Path) -> Iterator[tuple[Path, str]]:
     Raises:
         BlockError: a file has a block that cannot be made; the error names the file.
     """
+    from service.access.policy import policy_table
+
     for file in _markdown_files(root):
         try:
             text = file.read_text(encoding="utf-8")
-            fresh = refresh(text)
+            fresh = refresh(text, {"policy": policy_table})
         except UnicodeDecodeError:
             raise BlockError(f"{file.relative_to(root)}: it is not UTF-8") from None
         except BlockError as refused:

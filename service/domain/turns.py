@@ -82,7 +82,8 @@ class PausedTurn:
     Its plan holds no headers for MCP servers: who answers brings own ones.
 
     `approvals` are the ids of the calls that wait for leave, the others wait for a result. `said`
-    is what the model has said until then.
+    is what the model has said until then, and `titled` tells that its conversation is to get a
+    title.
     """
 
     key: str
@@ -92,4 +93,4 @@ class PausedTurn:
     calls: tuple[Call, ...]
     approvals: frozenset[str] = frozenset()
     said: str = ""
-    user: str = ""
+    titled: bool = False

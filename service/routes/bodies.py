@@ -40,36 +40,61 @@ class AttachmentBody(Body):
 
     attachment_type: Literal[
         "alert", "api object", "configuration", "error message", "event", "log", "stack trace"
-    ]
-    content_type: Literal["text/plain", "application/json", "application/yaml", "application/xml"]
-    content: str
+    ] = Field(description="What it is, for the model.")
+    content_type: Literal[
+        "text/plain", "application/json", "application/yaml", "application/xml"
+    ] = Field(description="How it is written, for the model.")
+    content: str = Field(description="Its text; the settings say how long it may be.")
 
 
 class ClientToolBody(Body):
-    """A tool that the client executes; `parameters` is the JSON schema of its arguments."""
+    """A tool that the client executes."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-    description: Annotated[str, Field(max_length=4_096)] = ""
-    parameters: dict[str, Any] = {"type": "object", "properties": {}}
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="What the model calls.")
+    description: str = Field("", max_length=4_096, description="What it does, for the model.")
+    parameters: dict[str, Any] = Field(
+        {"type": "object", "properties": {}}, description="The JSON schema of its arguments."
+    )
 
 
 class TurnBody(Body):
     """The body of `POST /v1/streaming_query` (protocol, section 5)."""
 
-    query: Annotated[str, Field(min_length=1)]
-    conversation_id: uuid.UUID | None = None
-    provider: Identifier | None = None
-    model: Identifier | None = None
-    system_prompt: str | None = None
-    attachments: Few[AttachmentBody] = []
-    no_tools: bool = False
-    media_type: MediaType = MediaType.NATIVE
-    shield_ids: Few[Identifier] | None = None
-    vector_store_ids: Few[Identifier] | None = None
-    client_tools: Few[ClientToolBody] = []
-    generate_topic_summary: bool = False
-    on_disconnect: OnDisconnect | None = None
-    if_busy: IfBusy = IfBusy.REJECT
+    query: str = Field(min_length=1, description="The question.")
+    conversation_id: uuid.UUID | None = Field(
+        None, description="Goes on with a conversation; without, a new one begins."
+    )
+    provider: Identifier | None = Field(None, description="Who offers the model; with `model`.")
+    model: Identifier | None = Field(
+        None, description="What answers; without, that of the conversation, or the usual one."
+    )
+    system_prompt: str | None = Field(
+        None, description="Instructions for the model, in the place of those of the settings."
+    )
+    attachments: Few[AttachmentBody] = Field(
+        [], description="Documents that belong to the question."
+    )
+    no_tools: bool = Field(default=False, description="Answer without tools.")
+    media_type: MediaType = Field(
+        MediaType.NATIVE, description="Which dialect is answered: events, or plain text."
+    )
+    shield_ids: Few[Identifier] | None = Field(
+        None, description="Which shields judge; without, all."
+    )
+    vector_store_ids: Few[Identifier] | None = Field(
+        None, description="Which stores the model may search; without, those of the settings."
+    )
+    client_tools: Few[ClientToolBody] = Field([], description="Tools that the client executes.")
+    generate_topic_summary: bool | None = Field(
+        None, description="Whether the model makes a title; without, the settings say."
+    )
+    on_disconnect: OnDisconnect | None = Field(
+        None,
+        description="What becomes of the turn when nobody reads it; without, the settings say.",
+    )
+    if_busy: IfBusy = Field(
+        IfBusy.REJECT, description="What becomes of it while another turn of the conversation runs."
+    )
 
     @model_validator(mode="after")
     def names_fit(self) -> Self:
@@ -116,26 +141,26 @@ class TurnBody(Body):
 class ToolResultBody(Body):
     """What a client's tool returned."""
 
-    call_id: Identifier
-    content: Any
-    status: Literal["ok", "failed"] = "ok"
+    call_id: Identifier = Field(description="Which call it was.")
+    content: Any = Field(description="Text, or any JSON, which the model reads as text.")
+    status: Literal["ok", "failed"] = Field("ok", description="Whether the tool has worked.")
 
 
 class ApprovalBody(Body):
     """Whether a call may go ahead."""
 
-    call_id: Identifier
-    approve: bool
-    reason: Annotated[str, Field(max_length=4_096)] | None = None
+    call_id: Identifier = Field(description="Which call waits.")
+    approve: bool = Field(description="Whether it may go ahead.")
+    reason: str | None = Field(None, max_length=4_096, description="Why, for the model.")
 
 
 class AnswersBody(Body):
     """The body of `POST /v1/streaming_query/{request_id}/tool_results`."""
 
-    tool_results: Few[ToolResultBody] = []
-    approvals: Few[ApprovalBody] = []
-    media_type: MediaType = MediaType.NATIVE
-    on_disconnect: OnDisconnect | None = None
+    tool_results: Few[ToolResultBody] = Field([], description="What tools have returned.")
+    approvals: Few[ApprovalBody] = Field([], description="Which calls may go ahead.")
+    media_type: MediaType = Field(MediaType.NATIVE, description="As in a question.")
+    on_disconnect: OnDisconnect | None = Field(None, description="As in a question.")
 
     def to_domain(self) -> Answers:
         """Return the answers as the use cases know them."""
@@ -150,7 +175,7 @@ class AnswersBody(Body):
 class InterruptBody(Body):
     """The body of `POST /v1/streaming_query/interrupt`."""
 
-    request_id: uuid.UUID
+    request_id: uuid.UUID = Field(description="Which turn, as in `X-Request-Id`.")
 
 
 async def read_turn(request: Request, settings: Settings) -> TurnBody:

@@ -8,6 +8,7 @@ import math
 import random
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from typing import Self
 from urllib.parse import quote
 
 import anyio
@@ -69,9 +70,7 @@ class EventStream(Response):
         encoder: Encoder,
         headers: dict[str, str],
         held: ExitStack,
-        until: float | None = None,
     ) -> None:
-        """`until` is when the credential of the reader ends, in seconds since the epoch."""
         self.status_code = 200
         self.background = None
         self.init_headers({**headers, "Content-Type": encoder.content_type})
@@ -83,8 +82,12 @@ class EventStream(Response):
         self._opening = retry(services.settings.retry_ms) if encoder.framed else b""
         self._past: int | None = None
         self._watch = Watch(reader, services.settings, self._unsent_bytes, framed=encoder.framed)
-        self._watch.allow(until)
         self._held = held
+
+    def lasting(self, until: float | None) -> Self:
+        """End with the credential of the reader, at a time since the epoch; return the stream."""
+        self._watch.allow(until)
+        return self
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the stream.

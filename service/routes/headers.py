@@ -5,8 +5,9 @@ from collections.abc import Mapping
 
 import msgspec
 from starlette.datastructures import Headers
+from starlette.requests import Request
 
-from service.domain import Caller
+from service.domain import Caller, Principal
 from service.errors import CursorInvalid, IdempotencyKeyInvalid, McpHeadersInvalid
 
 _CURSOR = re.compile(r"[0-9]{1,18}")
@@ -38,13 +39,14 @@ def bearer_token(headers: Headers) -> str | None:
     return stated[len(_BEARER) :].strip() or None if stated.lower().startswith(_BEARER) else None
 
 
-def caller(headers: Headers) -> Caller:
-    """Return what a request brings for MCP servers.
+def caller(request: Request, principal: Principal) -> Caller:
+    """Return who makes a request, and what it brings for MCP servers.
 
     Raises:
         McpHeadersInvalid: see `mcp_headers`.
     """
-    return Caller(bearer_token(headers), mcp_headers(headers))
+    headers = request.headers
+    return Caller(principal, bearer_token(headers), mcp_headers(headers))
 
 
 def mcp_headers(headers: Headers) -> Mapping[str, Mapping[str, str]] | None:

@@ -1,39 +1,60 @@
 """Errors as HTTP answers: one body for all, and never a traceback."""
 
+from collections.abc import Mapping
+
 import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from service.errors import (
     ConversationBusy,
+    CredentialMissing,
     InternalError,
     MethodNotAllowed,
     RouteUnknown,
     ServiceError,
 )
+from service.routes.answers import JsonAnswer
+from service.routes.services import services_of
 
 logger = structlog.get_logger()
 
 
-def problem(error: ServiceError, headers: dict[str, str] | None = None) -> JSONResponse:
-    """Return the documented body of an error."""
+def problem(
+    error: ServiceError,
+    headers: Mapping[str, str] | None = None,
+    more: Mapping[str, object] | None = None,
+) -> Response:
+    """Return the documented body of an error, with what `more` there is to say."""
     body: dict[str, object] = {
         "detail": {"response": error.response, "cause": error.cause},
         "code": error.code,
+        **(more or {}),
     }
     sent = dict(headers or {})
     if isinstance(error, ConversationBusy):
         body["request_id"] = error.request_id
         sent["Content-Location"] = f"/v1/streaming_query/{error.request_id}"
+    if error.status_code == CredentialMissing.status_code:
+        sent["WWW-Authenticate"] = _challenge(error)
     if error.retry_after_s is not None:
         sent["Retry-After"] = str(error.retry_after_s)
-    return JSONResponse(body, error.status_code, headers=sent)
+    return JsonAnswer(body, error.status_code, headers=sent)
 
 
-async def service_error(_: Request, error: Exception) -> Response:
+def _challenge(error: ServiceError) -> str:
+    """Say what a credential must be (RFC 6750, section 3)."""
+    if isinstance(error, CredentialMissing):
+        return 'Bearer realm="turnstile"'
+    return f'Bearer realm="turnstile", error="invalid_token", error_description="{error.code}"'
+
+
+async def service_error(request: Request, error: Exception) -> Response:
     """Answer what a use case refused."""
-    return problem(error if isinstance(error, ServiceError) else InternalError("See the log."))
+    refused = error if isinstance(error, ServiceError) else InternalError("See the log.")
+    services_of(request).metrics.refused(refused.code)
+    return problem(refused)
 
 
 async def http_error(request: Request, error: Exception) -> Response:

@@ -23,7 +23,7 @@ from service.turns.resume import resume_turn
 from service.turns.services import Services
 from service.turns.start import start_once, start_turn
 from service.turns.turn import RunningTurn, refusal_of
-from statemachine import Emission, Encoder, Interrupter, NativeEncoder, Shield, TextEncoder
+from statemachine import Emission, Encoder, NativeEncoder, Shield, TextEncoder
 
 
 async def start(request: Request) -> Response:
@@ -92,8 +92,8 @@ async def _first_response(
         refusal = turn.refusal
     if refusal is not None:
         return problem(refusal, headers)
-    encoder, until = _encoder(request, media_type), principal.expires_at
-    return EventStream(services, reader, encoder, headers, held.pop_all(), until)
+    stream = EventStream(services, reader, _encoder(request, media_type), headers, held.pop_all())
+    return stream.lasting(principal.expires_at)
 
 
 def _ticket(services: Services, principal: Principal, request_id: str) -> dict[str, str]:
@@ -145,8 +145,8 @@ async def follow(request: Request) -> Response:
             if not stays:
                 return _head(headers, encoder)
             held.enter_context(services.readers.following(request_id))
-            until = principal.expires_at
-            return EventStream(services, reader, encoder, headers, held.pop_all(), until)
+            stream = EventStream(services, reader, encoder, headers, held.pop_all())
+            return stream.lasting(principal.expires_at)
     except TooManyStreams:
         return sent_away(request_id, SentAway.BUSY, encoder, services.settings)
     except LogUnavailable:

@@ -2,10 +2,13 @@
 
 import structlog
 
-from service.domain import TurnIds
+from service.domain import TurnIds, hashed
 from statemachine import TurnStream
 
 logger = structlog.get_logger()
+
+_SHOWN_OF_USER = 16
+"""Enough of the hash to tell users apart."""
 
 
 def warn_unknown(unknown: dict[str, int], known: int, ids: TurnIds) -> int:
@@ -26,6 +29,7 @@ def log_end(
     fields = {
         "request_id": ids.request_id,
         "conversation_id": ids.conversation_id,
+        "user": hashed(ids.user)[:_SHOWN_OF_USER],
         "upstream_dialect": stream.dialect,
         "model": model,
         "recording": recording,

@@ -60,8 +60,9 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Claims what only one turn may have: its conversation, where the log is, and its key, which
-    stands for it in the database.
+    """Claims what only one turn may have: its conversation, where the log is, and its key.
+
+    A key stands for its turn in the database, for as long as its stream is kept.
 
     `start_s` is how long a turn can take to start, `turn_s` how long it can run, and `kept_s` for
     how long its events are kept then. A claim lives no longer, should nobody be left to end it.

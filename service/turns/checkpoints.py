@@ -10,6 +10,7 @@ from service.ports import Turns
 from service.settings.data import DatabaseSettings
 from service.turns.afterwards import Afterwards
 from service.turns.live import LiveTurns
+from service.turns.unstored import Unstored
 
 logger = structlog.get_logger()
 
@@ -20,6 +21,7 @@ class Checkpoints:
 
     live: LiveTurns
     turns: Turns
+    unstored: Unstored
     afterwards: Afterwards
     settings: DatabaseSettings
     _failing: bool = field(default=False)
@@ -38,7 +40,9 @@ class Checkpoints:
 
     async def _keep(self) -> None:
         running = [each for each in self.live.turns if each.terminal is None]
-        said = {each.ids.request_id: each.stream.summary.answer for each in running}
+        # What waits to be stored is not lost either, and nobody may end it meanwhile.
+        said = self.unstored.said
+        said |= {each.ids.request_id: each.stream.summary.answer for each in running}
         if said:
             await self.turns.checkpoint(said)
         for each in await self.turns.abandoned():

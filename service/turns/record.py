@@ -38,6 +38,7 @@ def begun(
 def ended(record: TurnRecord, summary: Summary, *, told: bool, ended_at: float) -> TurnRecord:
     """Return the record of a turn that has ended; `told` tells that a history holds it."""
     usage = summary.usage
+    found: dict[str, Any] = wire_fields(summary.ended(End(FinishReason.STOP, usage=None)))
     return replace(
         record,
         outcome=summary.outcome,
@@ -49,18 +50,13 @@ def ended(record: TurnRecord, summary: Summary, *, told: bool, ended_at: float) 
         tool_calls=_fields(summary.calls),
         tool_results=_fields(summary.results),
         shields=_fields(summary.shields),
-        **gathered(summary),
+        referenced_documents=found["referenced_documents"],
+        rag_chunks=found["rag_chunks"],
         input_tokens=usage.input_tokens if usage else 0,
         output_tokens=usage.output_tokens if usage else 0,
         usage="exact" if summary.exact else "estimated",
         ended_at=ended_at,
     )
-
-
-def gathered(summary: Summary) -> dict[str, tuple[Mapping[str, object], ...]]:
-    """Return the documents and passages that the tools of a turn have found, as on the wire."""
-    found: dict[str, Any] = wire_fields(summary.ended(End(FinishReason.STOP, usage=None)))
-    return {name: tuple(found[name]) for name in ("referenced_documents", "rag_chunks")}
 
 
 def notes(attachments: Iterable[Attachment]) -> tuple[AttachmentNote, ...]:

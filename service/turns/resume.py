@@ -18,7 +18,7 @@ from service.domain import (
     TurnIds,
     TurnRecord,
 )
-from service.errors import AnswerTooLate, NotAwaiting, RequestInvalid, TurnUnknown
+from service.errors import RequestInvalid, TurnUnknown
 from service.settings import Settings
 from service.turns.record import Opening, begun
 from service.turns.redaction import redacted_answers
@@ -89,15 +89,9 @@ async def _launch(services: Services, turn: RunningTurn) -> None:
 async def _find(services: Services, request_id: str, caller: Caller) -> PausedTurn:
     """Return a turn that waits for this caller; what it was is told to nobody else."""
     user = caller.principal.reach(Action.QUERY_OTHERS_CONVERSATIONS)
-    try:
-        paused = await services.paused.find(request_id)
-    except (NotAwaiting, AnswerTooLate):
-        if await services.turns.known(request_id, user) is None:
-            raise TurnUnknown from None
-        raise
-    if user is not None and paused.user != user:
+    if await services.turns.known(request_id, user) is None:
         raise TurnUnknown
-    return paused
+    return await services.paused.find(request_id)
 
 
 def with_headers(settings: Settings, paused: PausedTurn, caller: Caller) -> PausedTurn:
@@ -150,5 +144,5 @@ def _prepare(
         moderation=upstream.moderation,
     )
     turn = RunningTurn(ids, upstream, stream, started_at, paused.plan, record)
-    turn.came_from, turn.said = paused.thread, paused.said
+    turn.came_from, turn.said, turn.titled = paused.thread, paused.said, paused.titled
     return turn

@@ -31,7 +31,6 @@ from service.turns.retention import Retention
 from service.turns.settle import Settler
 from service.turns.unread import cancel_unread
 
-
 type Task = Callable[[], Awaitable[None]]
 
 

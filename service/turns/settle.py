@@ -53,14 +53,17 @@ class Settler:
         told = turn.accepted and summary.told
         record = ended(turn.record, summary, told=told, ended_at=time.time())
         unsent = turn.untaken or turn.asked_at is None
+        left, unneeded = Leavings(), tuple[Thread | None, ...]()
         if record.resumes is not None and unsent:
             # What it was to answer still waits, and so does the thread.
             await self._release(record.resumes, record.request_id)
-            left, unneeded = Leavings(), ()
         else:
             left, unneeded = self._left(turn, told=told)
         kept = await self._keep(record, left)
-        self._forget((*unneeded, *await self._expired()))
+        self._forget(unneeded)
+        if kept is not None:
+            # Readers wait: where one answer did not come another one would not either.
+            self._forget(await self._expired())
         await self.admission.leave(turn.ids, turn.idempotency)
         waits = left.paused is not None and kept is not None
         return Settled(
@@ -157,7 +160,7 @@ def _paused(
         awaiting.calls,
         approvals,
         all_said(turn),
-        turn.ids.user,
+        turn.titled,
     )
 
 

@@ -38,6 +38,11 @@ class Unstored:
         """How many turns wait."""
         return len(self._waiting)
 
+    @property
+    def said(self) -> dict[str, str]:
+        """What each of them has said, by request id."""
+        return {each: late.record.answer for each, late in self._waiting.items()}
+
     def add(self, record: TurnRecord, left: Leavings) -> None:
         """Try to keep a turn later; of too many the oldest is given up."""
         until = anyio.current_time() + self.settings.retry_timeout_s

@@ -5,28 +5,9 @@ from contextlib import contextmanager
 
 import httpx
 
-from service.errors import UpstreamError, UpstreamReset
+from service.errors import FAULTS, UpstreamError, UpstreamReset
 from service.upstream.quoted_secrets import without_secrets
 from statemachine import TurnFailed, upstream_failure
-
-_FAULTS: dict[str, tuple[int, str]] = {
-    "upstream_unreachable": (503, "The upstream cannot be reached."),
-    "upstream_connect_timeout": (504, "The upstream does not accept connections."),
-    "upstream_timeout": (504, "The upstream took too long."),
-    "upstream_busy": (503, "All connections to the upstream are in use."),
-    "upstream_closed": (503, "The service is stopping."),
-    "upstream_reset": (502, "The connection to the upstream was lost."),
-    "upstream_not_json": (502, "The upstream's answer is not JSON."),
-    "upstream_not_a_stream": (502, "The upstream did not answer with a stream of events."),
-    "upstream_unexpected": (502, "The upstream's answer is not what it should be."),
-    "mcp_authorization_unsupported": (
-        400,
-        "The upstream takes nothing but Bearer tokens for MCP servers.",
-    ),
-    "tool_group_taken": (502, "The upstream has another MCP server under that name."),
-    "upstream_frame_too_large": (502, "The upstream sent a frame that is too large."),
-}
-"""Status and sentence by code; what an answered error means is in the protocol."""
 
 _UNTAKEN = frozenset(
     {
@@ -66,7 +47,7 @@ _SENTENCES = ("error", "detail", "message", "errors", "msg")
 
 def fault(code: str, detail: str) -> UpstreamError:
     """Return the error of a code; `detail` is for the log."""
-    status_code, response = _FAULTS[code]
+    status_code, response = FAULTS[code]
     return UpstreamError(code, response, status_code, detail=detail, untaken=code in _UNTAKEN)
 
 

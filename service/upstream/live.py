@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import structlog
 
@@ -14,12 +15,14 @@ from service.domain import (
     Plan,
     Thread,
     ToolAnswer,
+    ToolGroup,
     UpstreamInfo,
 )
 from service.ports import UpstreamTurn
 from service.settings.groups import ModerationSettings, UpstreamSettings
 from service.upstream.agents import AgentResume, AgentTurn
-from service.upstream.catalogue import CachedOffer, Offer
+from service.upstream.cached import Cached
+from service.upstream.catalogue import Offer, fetch_offer
 from service.upstream.connection import Connection
 from service.upstream.deletion import Deletion
 from service.upstream.faults import fault
@@ -30,6 +33,7 @@ from service.upstream.sessions import DIALECT as AGENTS
 from service.upstream.sessions import Sessions
 from service.upstream.text import question_with
 from service.upstream.tool_groups import ToolGroups
+from service.upstream.tool_lists import fetch_tools
 from statemachine import OutputModeration, Release
 
 logger = structlog.get_logger()
@@ -58,7 +62,8 @@ class LiveUpstream:
     moderation: ModerationSettings
     info: UpstreamInfo = field(init=False)
     _connection: Connection = field(init=False)
-    _offers: CachedOffer = field(init=False)
+    _offers: Cached[Offer] = field(init=False)
+    _tools: Cached[tuple[ToolGroup, ...]] = field(init=False)
     _sessions: Sessions = field(init=False)
     _offer: Offer | None = None
     _tool_groups: ToolGroups = field(init=False)
@@ -68,7 +73,9 @@ class LiveUpstream:
     def __post_init__(self) -> None:
         self.info = UpstreamInfo("live", recorded=False, notice=_NOTICE)
         self._connection = Connection(self.settings)
-        self._offers = CachedOffer(self._connection, self.settings.catalogue_ttl_s)
+        ttl_s = self.settings.catalogue_ttl_s
+        self._offers = Cached(partial(fetch_offer, self._connection), ttl_s)
+        self._tools = Cached(self._ask_for_tools, ttl_s)
         self._sessions = Sessions(self._connection)
         self._tool_groups = ToolGroups(self._connection, {})
         self._deletion = Deletion(self._connection, self._sessions)
@@ -77,8 +84,12 @@ class LiveUpstream:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """See `Upstream.running`."""
-        connection, deletion, offers = self._connection, self._deletion, self._offers
-        async with connection.running(), deletion.running(), offers.running():
+        async with (
+            self._connection.running(),
+            self._deletion.running(),
+            self._offers.running(),
+            self._tools.running(),
+        ):
             yield
 
     async def catalogue(self, *, renew: bool = False) -> Catalogue:
@@ -91,6 +102,10 @@ class LiveUpstream:
             self._sessions.root = f"/v1{'alpha' if offer.version >= _ALPHA else ''}/agents"
             self._tool_groups = ToolGroups(self._connection, offer.tool_groups)
         return replace(offer.catalogue, shields=self._shields(offer))
+
+    async def tools(self) -> tuple[ToolGroup, ...]:
+        """See `Upstream.tools`."""
+        return await self._tools.get()
 
     def prepare(self, plan: Plan) -> UpstreamTurn:
         """See `Upstream.prepare`."""
@@ -143,6 +158,10 @@ class LiveUpstream:
     def forget(self, thread: Thread) -> None:
         """See `Upstream.forget`."""
         self._deletion.forget(thread)
+
+    async def _ask_for_tools(self) -> tuple[ToolGroup, ...]:
+        offer = await self._offers.get()
+        return await fetch_tools(self._connection, offer.tool_groups)
 
     def _allowed(self, offer: Offer, plan: Plan) -> Plan:
         """Leave out tools that may not run unasked where the server would run them."""

@@ -21,6 +21,7 @@ from service.domain import (
     Plan,
     Session,
     Thread,
+    ToolGroup,
     UpstreamInfo,
 )
 from service.errors import NotAwaiting, SettingsInvalid, UpstreamError, UpstreamReset
@@ -183,6 +184,10 @@ class ReplayedUpstream:
 
     async def catalogue(self, *, renew: bool = False) -> Catalogue | None:  # noqa: ARG002
         """See `Upstream.catalogue`: what answers was chosen when it was recorded."""
+        return None
+
+    async def tools(self) -> tuple[ToolGroup, ...] | None:
+        """See `Upstream.tools`."""
         return None
 
     def prepare(self, plan: Plan) -> ReplayedTurn:

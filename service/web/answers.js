@@ -21,6 +21,8 @@ const NOT_STARTED = new Set([
   "too_many_readers",
   "too_many_turns",
   "log_unavailable",
+  "storage_unavailable",
+  "authentication_unavailable",
 ]);
 
 /** Whether a request may be sent again after an error; a resume always may, it starts nothing. */
@@ -43,6 +45,11 @@ export async function readProblem(answer) {
     // Of the turn that keeps a conversation busy.
     request_id: body?.request_id ?? null,
   };
+}
+
+/** The same of an error that a stream has told. */
+export function toldProblem({ code, response }) {
+  return { code, response: response ?? "", cause: "", retry_after_s: null, request_id: null };
 }
 
 /** The seconds that an answer asks to wait before the next try, null when it does not say. */

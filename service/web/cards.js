@@ -2,6 +2,7 @@
 
 import { element, factList, safeHref } from "./elements.js";
 import { counted } from "./ledger.js";
+import { spanWord, untilWord } from "./times.js";
 
 /** An error: of the stream, or of the request before there was one. */
 export function errorCard({ response, cause, code, status_code: status, state, stored, ...rest }) {
@@ -22,7 +23,9 @@ export function errorCard({ response, cause, code, status_code: status, state, s
 }
 
 function waitFor(seconds) {
-  return `The service asks to wait ${counted(seconds, "second")} before the next try.`;
+  if (seconds <= 60) return `The service asks to wait ${counted(seconds, "second")} before the next try.`;
+  const then = new Date(Date.now() + seconds * 1_000);
+  return `Come back in ${spanWord(seconds)}, ${untilWord(then)}.`;
 }
 
 /** The error of a question to a conversation that the service does not keep, and the way on. */
@@ -57,7 +60,7 @@ export function interruptedCard({ by, stored }) {
   return element(
     "section",
     { class: "notice-card", "data-kind": "interrupted" },
-    element("h4", {}, STOPPED_BY[by] ?? `This turn was stopped by ${by}.`),
+    element("h4", {}, STOPPED_BY[by] ?? "This turn was stopped before its end."),
     factList([["Partial answer stored", storedWord(stored)]]),
   );
 }

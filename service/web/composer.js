@@ -8,6 +8,7 @@ export class Composer {
   #send = byId("send");
   #stop = byId("stop");
   #cut = byId("cut");
+  #mayAsk = true;
 
   /** @param {{send: (query: string) => void, stop: () => void, cut: () => void}} commands */
   constructor({ send, stop, cut }) {
@@ -24,6 +25,21 @@ export class Composer {
     this.#query.addEventListener("input", () => this.#grow());
     this.#stop.addEventListener("click", stop);
     this.#cut.addEventListener("click", cut);
+  }
+
+  /** Offers only what the user may do; the service refuses the rest. */
+  permit({ ask, stop }) {
+    this.#mayAsk = ask;
+    this.#query.disabled = !ask;
+    this.#query.placeholder = ask ? "Ask a question" : "You may read here, but not ask";
+    this.#stop.hidden = !stop;
+    if (!ask) this.#send.disabled = true;
+  }
+
+  /** Forgets what was written. */
+  clear() {
+    this.#query.value = "";
+    this.#grow();
   }
 
   focus() {
@@ -54,7 +70,7 @@ export class Composer {
 
   #allow({ send, stop, cut }) {
     const focused = document.activeElement;
-    this.#send.disabled = !send;
+    this.#send.disabled = !(send && this.#mayAsk);
     this.#stop.disabled = !stop;
     this.#cut.disabled = !cut;
     if (focused?.disabled) this.#query.focus({ preventScroll: true });

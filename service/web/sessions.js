@@ -16,16 +16,25 @@ export class Sessions {
     byId("welcome-sessions").append(this.#list);
   }
 
-  async load(url) {
-    const answer = await fetch(url).catch(() => null);
-    const info = answer?.ok ? await answer.json().catch(() => null) : null;
+  /** @param {boolean} mayAsk whether there is any use in offering questions */
+  async load(api, mayAsk) {
+    const { data: info } = await api.get("/v1/info");
     if (info === null) return;
-    this.#known = info.sessions ?? [];
-    this.#list.append(...this.#known.map((session) => this.#row(session)));
+    this.#offer(mayAsk ? (info.sessions ?? []) : []);
     this.#name(info.upstream ?? {});
-    byId("welcome-sessions").hidden = this.#known.length === 0;
-    if (!byId("welcome").hidden) return;
-    this.leaveWelcome();
+  }
+
+  /** Says nothing of the service any more. */
+  clear() {
+    this.#offer([]);
+    this.#name({});
+  }
+
+  #offer(sessions) {
+    this.#known = sessions;
+    this.#list.replaceChildren(...sessions.map((session) => this.#row(session)));
+    byId("welcome-sessions").hidden = sessions.length === 0;
+    if (byId("welcome").hidden) this.leaveWelcome();
   }
 
   /** Names the recording that was picked, and says so when it is not the question's own. */

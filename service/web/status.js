@@ -1,5 +1,7 @@
 /** The words of the status line. */
 
+import { counted } from "./ledger.js";
+
 /** Why a connection has ended; any other reason is the code of an error. */
 const REASONS = {
   __proto__: null,
@@ -8,6 +10,8 @@ const REASONS = {
   draining: "The service sends its readers to another process",
   rotated: "The service wants a new connection",
   busy: "The service has too many readers",
+  credential_expired: "Your credential has ended",
+  credential_invalid: "Your credential was not taken",
 };
 
 export const STATUS = {
@@ -28,6 +32,12 @@ export const STATUS = {
   untaken: (code) => `The answers were not taken: ${code}.`,
   whole: ({ events }) => `Nothing was lost or doubled: all ${events} events, numbered without a gap.`,
   stopFailed: (message) => `The turn could not be stopped. ${message}`.trim(),
+  opening: "Opening the conversation.",
+  opened: (turns) => `Opened a conversation of ${counted(turns, "turn")}.`,
+  notOpened: (response) => `The conversation cannot be opened. ${response}`,
+  following: "Looking for what this turn says now.",
+  past: "This turn is shown as it was stored.",
+  signIn: "Sign in to go on.",
   unavailable: (response) => response || "The turn cannot be reached for now.",
   lost: ({ reason, after, delayMs, attempt, maxTries }) => {
     const what = REASONS[reason] ?? `The service cannot answer yet (${reason})`;
@@ -55,5 +65,6 @@ export const ENDINGS = {
     name: "awaiting_input",
     status: "Stopped. Whether the answers arrived is not known; they can be sent again.",
   },
+  past: { name: "idle", status: STATUS.past },
   none: { name: "error", status: "The stream is over, but its end was never told." },
 };

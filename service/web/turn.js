@@ -1,8 +1,9 @@
 /** One turn as its reader sees it: connect, read, come back, until it has ended. No DOM. */
 
-import { isPassing, isStream, parsed, percentDecoded, readProblem, settled } from "./answers.js";
+import { isPassing, isStream, parsed, percentDecoded, readProblem, settled, toldProblem } from "./answers.js";
 import { Ledger } from "./ledger.js";
 import { Patience } from "./patience.js";
+import { Requests } from "./requests.js";
 import { FrameParser } from "./sse.js";
 
 /** The events that end a stream; exactly one of them comes, and nothing after it. */
@@ -11,6 +12,7 @@ export const TERMINAL = new Set(["end", "error", "interrupted", "awaiting_input"
 const DEFAULTS = {
   base: "",
   headers: {},
+  token: null,
   states: true,
   maxTries: 10,
   maxDelayMs: 30_000,
@@ -20,9 +22,10 @@ const DEFAULTS = {
   silenceMs: 45_000,
 };
 
-const STOP_TIMEOUT_MS = 15_000;
-
 const CUT = Symbol("cut on purpose");
+
+// Said in the middle of a stream, when the credential with which it was asked for has ended.
+const EXPIRED = "credential_expired";
 
 // What the service says before it sends a reader away, and whether that is a try in vain.
 const PARTING = new Map([
@@ -35,8 +38,9 @@ const PARTING = new Map([
 export class Turn {
   requestId;
   reconnections = 0;
-  #start;
+  ticket = null;
   #options;
+  #requests;
   #patience;
   #ledger = new Ledger();
   #terminal = null;
@@ -47,14 +51,15 @@ export class Turn {
   // Why the connection ended, and how long the service wants to be left alone.
   #reason = null;
   #pauseMs = 0;
+  // The refusal of the credential, null while it is taken.
+  #unauthorized = null;
 
   /** @param {{requestId?: string, body?: object, route?: string, idempotencyKey?: string}} start */
   constructor({ requestId = null, body, route = "", idempotencyKey = null }, options = {}) {
     this.requestId = requestId;
     this.idempotencyKey = idempotencyKey;
-    // Said in the same bytes each time: another body under the same key would be refused.
-    this.#start = { route, body: JSON.stringify(body) };
     this.#options = { ...DEFAULTS, ...options };
+    this.#requests = new Requests({ route, body, idempotencyKey }, this.#options);
     this.#patience = new Patience(this.#options);
   }
 
@@ -110,52 +115,25 @@ export class Turn {
       this.#patience.wake();
       return { ok: true, message: "Stopping as soon as the turn has a number." };
     }
-    const signal = AbortSignal.timeout(STOP_TIMEOUT_MS);
-    const headers = await this.#headers();
-    const answer = await settled(fetch(`${this.#path()}/interrupt`, { method: "POST", headers, signal }));
-    const body = answer === null ? null : await settled(answer.json());
+    const told = await this.#requests.interrupt(this.requestId);
     this.#patience.wake();
-    const message = String(body?.message ?? body?.detail?.response ?? "");
-    return { ok: answer?.ok ?? false, message };
-  }
-
-  #path() {
-    const root = `${this.#options.base}/v1/streaming_query`;
-    if (this.requestId === null) return root + this.#start.route;
-    return `${root}/${encodeURIComponent(this.requestId)}`;
-  }
-
-  async #headers() {
-    const { headers } = this.#options;
-    return typeof headers === "function" ? headers() : headers;
+    return told;
   }
 
   async *#connect() {
     this.#abort = new AbortController();
     this.#reason = null;
     this.#pauseMs = 0;
-    const request = await this.#request();
+    this.#unauthorized = null;
     const resuming = this.requestId !== null;
-    const answer = await this.#heard(fetch(request));
+    const request = await this.#requests.next(this.requestId, this.lastId, this.#abort.signal);
+    const answer = request === null ? null : await this.#heard(fetch(request));
     if (answer === null) return;
     yield this.#openNotice(request, answer, resuming);
     if (answer.status === 204) this.#finished = true;
     else if (answer.ok && isStream(answer)) yield* this.#read(answer.body.getReader());
     else yield* this.#refuse(answer, resuming);
-  }
-
-  async #request() {
-    const query = this.#options.states ? "?states=1" : "";
-    const headers = new Headers(await this.#headers());
-    headers.set("Accept", "text/event-stream");
-    const common = { headers, signal: this.#abort.signal, cache: "no-store" };
-    if (this.requestId !== null) {
-      if (this.lastId > 0) headers.set("Last-Event-ID", String(this.lastId));
-      return new Request(`${this.#path()}${query}`, common);
-    }
-    headers.set("Content-Type", "application/json");
-    if (this.idempotencyKey !== null) headers.set("Idempotency-Key", this.idempotencyKey);
-    return new Request(`${this.#path()}${query}`, { ...common, method: "POST", body: this.#start.body });
+    if (this.#unauthorized !== null && !this.#finished) yield* this.#renew(this.#unauthorized);
   }
 
   /** What the service says next, null when it is lost; it must not be waited for without end. */
@@ -169,6 +147,7 @@ export class Turn {
 
   #openNotice({ method, url }, answer, resuming) {
     if (answer.ok) this.#know(answer.headers.get("X-Request-Id"));
+    this.ticket = answer.headers.get("X-Stream-Ticket") ?? this.ticket;
     // Only a second stream of the same turn is a reconnection.
     if (this.#opened && resuming && answer.ok) this.reconnections += 1;
     this.#opened ||= answer.ok;
@@ -230,14 +209,19 @@ export class Turn {
   /** What is no event of the turn; a gap in it is seen by the number of the next event. */
   *#beside({ event, data }) {
     const { lastId } = this;
-    if (event === "unavailable") yield { kind: "unavailable", code: data?.code, response: data?.response };
+    if (event === "unavailable") yield this.#unavailable(data ?? {});
     else if (data?.from === lastId + 1 && data.to <= lastId) {
       this.#ledger.withdraw(data.to);
       yield { kind: "withdrawn", from: data.to, to: lastId };
     }
   }
 
-  #event(id, payload, { event, data }, state) {
+  #unavailable({ code, response }) {
+    if (code === EXPIRED) this.#unauthorized = toldProblem({ code, response });
+    return { kind: "unavailable", code, response };
+  }
+
+  #event(id, payload, { event, data, available_quotas: quotas = null }, state) {
     // Pages of another origin may not see the header that has told it before.
     if (event === "start") this.#know(data.request_id);
     if (TERMINAL.has(event)) {
@@ -245,11 +229,15 @@ export class Turn {
       this.#finished = true;
     }
     const states = state?.split(/\s+/).filter(Boolean) ?? [];
-    return { kind: "event", id, event, data: data ?? {}, payload, states };
+    return { kind: "event", id, event, data: data ?? {}, payload, states, quotas };
   }
 
   async *#refuse(answer, resuming) {
     const problem = await readProblem(answer);
+    if (answer.status === 401) {
+      this.#unauthorized = problem;
+      return;
+    }
     const pauseMs = (problem.retry_after_s ?? 0) * 1_000;
     if (isPassing(answer.status, problem.code, resuming) && pauseMs <= this.#options.maxDelayMs) {
       this.#reason = problem.code;
@@ -258,6 +246,19 @@ export class Turn {
     }
     this.#finished = true;
     yield { kind: "refused", status: answer.status, ...problem };
+  }
+
+  /** Lets the turn go on with another credential, when there is one. */
+  async *#renew(problem) {
+    const renewal = this.#requests.renew(problem.code);
+    let renewed;
+    // It may wait for a person; whoever leaves or stops the turn meanwhile wakes it.
+    do renewed = await Promise.race([renewal, this.#patience.sleep(null)]);
+    while (renewed === undefined && !this.#isOver());
+    this.#reason = problem.code;
+    if (renewed !== false) return;
+    this.#finished = true;
+    yield { kind: "refused", status: 401, ...problem };
   }
 
   async *#waitForNextTry() {

@@ -28,6 +28,7 @@ export class TurnView {
   #remarks = element("ul", { class: "remarks" });
   #ending = element("footer", { class: "ending" });
   #recording = element("p", { class: "recording", hidden: "" });
+  #about = element("p", { class: "recording", hidden: "" });
   #answer = null;
   // Every stretch of text, in order; tool calls and results are what parts them.
   #stretches = [];
@@ -46,7 +47,7 @@ export class TurnView {
     this.element = element(
       "article",
       { class: "turn running", "aria-label": "Turn" },
-      element("header", {}, asked, this.#recording),
+      element("header", {}, asked, this.#recording, this.#about),
       this.#timeline,
       this.#remarks,
       this.#ending,
@@ -58,6 +59,23 @@ export class TurnView {
   played(text) {
     this.#recording.textContent = text;
     this.#recording.hidden = false;
+  }
+
+  /** Says when the question was asked, and with what. */
+  note(text) {
+    this.#about.textContent ||= text;
+    this.#about.hidden = false;
+  }
+
+  /** Marks where a stream ended that others go on with. */
+  divide(text) {
+    this.#place(element("p", { class: "divider" }, text));
+    this.#parted = this.#answer.text !== "";
+  }
+
+  /** Asks the reader for something, when the turn is over; null for nothing. */
+  ask(question) {
+    if (question !== null) this.#end(question);
   }
 
   /** Draws an event; kinds that it does not know are left to the frame drawer. */

@@ -13,7 +13,7 @@ VERSIONS = ["0.2.22", "0.3.5", "0.7.3", "1.5.0"]
 MODELS = (
     Model("vllm/small", "vllm", "small", generates=True),
     Model("vllm/guard", "vllm", "guard", generates=True, guards=True),
-    Model("vllm/embed", "vllm", "embed", generates=False),
+    Model("vllm/embed", "vllm", "embed", generates=False, kind="embedding"),
 )
 
 

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import typer
@@ -10,11 +11,10 @@ from pydantic_core import PydanticUndefined
 from service import errors
 from service.cli import app
 from service.domain import MediaType
-from service.errors import ServiceError
-from service.routes import ROUTES, bodies
+from service.errors import FAULTS, ServiceError
+from service.routes import ROUTES, answers, bodies, conversation_bodies
 from service.settings import Settings, setting_names
 from service.settings.groups import ClientToolSettings, McpServerSettings
-from service.upstream.faults import _FAULTS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "service" / "README.md").read_text()
@@ -111,11 +111,42 @@ def test_every_route_is_documented(route) -> None:
         (bodies.AnswersBody, "The body of answers"),
         (bodies.ToolResultBody, "The body of answers"),
         (bodies.ApprovalBody, "The body of answers"),
+        (conversation_bodies.TitleBody, "The body of a title"),
+        (conversation_bodies.FeedbackBody, "The body of feedback"),
+        (conversation_bodies.ListParameters, "Conversations"),
+        (conversation_bodies.ReadParameters, "Conversations"),
     ],
 )
 def test_every_field_of_a_body_is_documented(body, heading) -> None:
     for name in body.model_fields:
         assert re.search(rf"\b{name}\b", section(heading)), name
+
+
+@pytest.mark.parametrize(
+    ("answer", "heading"),
+    [
+        (answers.QueryAnswer, "One answer instead of a stream"),
+        (answers.ModelAnswer, "What can be chosen"),
+        (answers.ShieldAnswer, "What can be chosen"),
+        (answers.ToolAnswer, "What can be chosen"),
+        (answers.ConversationsAnswer, "Conversations"),
+        (answers.ReadConversationAnswer, "Conversations"),
+        (answers.TurnAnswer, "Conversations"),
+        (answers.AttachmentAnswer, "Conversations"),
+        (answers.DeletedAnswer, "Routes"),
+        (answers.FeedbackAnswer, "Routes"),
+        (answers.QuotaAnswer, "Routes"),
+        (answers.AuthorizedAnswer, "Routes"),
+    ],
+)
+def test_every_field_of_an_answer_is_documented(answer, heading) -> None:
+    for name in answer.__annotations__:
+        assert re.search(rf"\b{name}\b", section(heading)), name
+
+
+@pytest.mark.parametrize("category", get_args(conversation_bodies.Category.__value__))
+def test_every_category_of_feedback_is_documented(category: str) -> None:
+    assert f"`{category}`" in row_of("categories", "The body of feedback")
 
 
 def test_every_media_type_is_documented() -> None:
@@ -143,13 +174,13 @@ def test_every_error_of_a_request_is_documented_with_its_status(refusal) -> None
     assert f"| {refusal.status_code}" in row_of(refusal.code, "Errors")
 
 
-@pytest.mark.parametrize("code", _FAULTS)
+@pytest.mark.parametrize("code", FAULTS)
 def test_every_fault_of_an_upstream_is_documented_with_its_status(code: str) -> None:
-    assert f"| {_FAULTS[code][0]}" in row_of(code, "Errors")
+    assert f"| {FAULTS[code][0]}" in row_of(code, "Errors")
 
 
 def test_every_documented_code_exists() -> None:
-    known = {each.code for each in REFUSALS} | {*_FAULTS, "moderation_failed", "upstream_too_much"}
+    known = {each.code for each in REFUSALS} | {*FAULTS, "moderation_failed", "upstream_too_much"}
     documented = re.findall(r"^\| `(\w+)` \| \d", section("Errors"), re.MULTILINE)
 
     assert set(documented) <= known

@@ -17,15 +17,16 @@ from service.domain import (
     Thread,
     ToolAnswer,
 )
-from service.errors import AnswersDiffer, LogUnavailable
-from service.storage.redis.paused import RedisPausedTurns
-from service.storage.redis.values import decode, encode
+from service.errors import AnswersDiffer, StorageUnavailable
+from service.storage.database.paused import SqlPausedTurns
+from service.storage.database.rows import from_json, to_json
 from statemachine import Call
 from tests.support.clock import Clock
-from tests.support.redis_server import connected
+from tests.support.databases import running_database
+from tests.support.kept_turns import paused_turn, put_paused
 
 WAIT_S = 60.0
-AN_HOUR_S = 3_600.0
+BEGINS_S = 30.0
 ANSWERS = (ToolAnswer("c1", "3"),)
 OTHERS = (ToolAnswer("c1", "4"),)
 
@@ -65,44 +66,50 @@ PAUSED = st.builds(
     some(Call, TEXT, TEXT, TEXT, st.none() | TEXT),
     st.frozensets(TEXT),
     TEXT,
+    TEXT,
 )
 
 
 @pytest.fixture
-def clock(redis_server):
-    return Clock(redis_server)
+def clock():
+    return Clock()
 
 
 @pytest.fixture
-async def stores(redis_server, shared_redis, clock):
+async def databases(database, processes):
+    """Return the ways of two processes to one database."""
+    async with processes() as other:
+        yield [database, other]
+
+
+@pytest.fixture
+def stores(databases, clock):
     """Return the stores of two processes."""
-    async with connected(redis_server) as other:
-        yield [RedisPausedTurns(each, "t", WAIT_S, clock) for each in (shared_redis, other)]
-
-
-def paused(name):
-    plan = Plan("Hi", Conversation("conversation"))
-    return PausedTurn(name, plan, Thread("responses", (name,)), "t1", (Call("c1", "add", "{}"),))
+    return [SqlPausedTurns(each, WAIT_S, BEGINS_S, clock) for each in databases]
 
 
 @given(PAUSED)
-def test_what_is_decoded_is_what_was_encoded(turn):
-    assert decode(encode(turn), PausedTurn) == turn
+def test_what_is_read_is_what_was_written(turn):
+    assert from_json(to_json(turn), PausedTurn) == turn
 
 
-async def test_any_process_lets_a_turn_go_on(stores):
+async def test_any_process_lets_a_turn_go_on(stores, database, clock):
     here, there = stores
-    await here.pause("a", paused("a"))
+    await put_paused(database, "a", expires_s=clock() + WAIT_S)
 
-    assert await there.find("a") == paused("a")
+    assert await there.find("a") == paused_turn("a")
     assert await there.claim("a", ANSWERS, "b") == "b"
     assert await here.claim("a", ANSWERS, "c") == "b"
     with pytest.raises(AnswersDiffer):
         await here.claim("a", OTHERS, "c")
 
 
-async def test_of_many_that_answer_at_once_one_is_first(stores):
-    await stores[0].pause("a", paused("a"))
+@pytest.mark.parametrize("lost", [False, True], ids=["nobody", "somebody who never began"])
+async def test_of_many_that_answer_at_once_one_is_first(stores, database, clock, lost):
+    await put_paused(database, "a", expires_s=clock() + WAIT_S)
+    if lost:
+        await stores[0].claim("a", ANSWERS, "lost")
+        clock.forward(BEGINS_S)
     heard = []
 
     async def answer(number):
@@ -114,12 +121,13 @@ async def test_of_many_that_answer_at_once_one_is_first(stores):
 
     assert len(heard) == 10
     assert len(set(heard)) == 1
+    assert heard[0] != "lost"
 
 
-async def test_each_thread_that_waited_in_vain_is_given_to_one_process(stores, clock):
+async def test_each_thread_that_waited_in_vain_is_given_to_one_process(stores, database, clock):
     names = [str(number) for number in range(150)]
     for name in names:
-        await stores[0].pause(name, paused(name))
+        await put_paused(database, name, expires_s=clock() + WAIT_S)
     clock.forward(WAIT_S)
     gone = []
 
@@ -133,61 +141,29 @@ async def test_each_thread_that_waited_in_vain_is_given_to_one_process(stores, c
     assert sorted(each.ids[0] for each in gone) == sorted(names)
 
 
-async def test_the_threads_of_a_process_that_ends_go_on_in_others(stores, clock):
-    here, there = stores
-    await here.pause("a", paused("a"))
-
-    assert list(await here.close()) == []
+async def test_what_a_process_has_left_waiting_goes_on_in_others(stores, databases, clock):
+    here, _ = databases
+    await put_paused(here, "a", expires_s=clock() + WAIT_S)
     clock.forward(WAIT_S)
-    assert await there.expired() == [paused("a").thread]
+
+    assert await stores[1].expired() == [paused_turn("a").thread]
 
 
-async def test_every_key_goes_some_time_after_the_wait(stores, redis_server, clock):
-    await stores[0].pause("a", paused("a"))
-    await stores[0].claim("a", ANSWERS, "b")
-    await stores[0].release("a", "b")
-    before = redis_server.keys()
-    clock.forward(WAIT_S + AN_HOUR_S)
-    between = redis_server.keys()
-    clock.forward(7 * 24 * AN_HOUR_S)
-
-    assert before == ["t:paused:a", "t:waiting"]
-    assert between == ["t:waiting"]
-    assert redis_server.keys() == []
-
-
-async def test_what_was_claimed_and_taken_back_is_forgotten_without_a_trace(stores, clock):
-    await stores[0].pause("a", paused("a"))
-    await stores[0].claim("a", ANSWERS, "b")
-    clock.forward(WAIT_S + AN_HOUR_S)
-    await stores[0].release("a", "b")
-
-    assert await stores[1].expired() == []
-
-
-async def test_without_redis_turns_do_not_cease_to_wait_but_are_out_of_reach(mortal_redis):
-    async with connected(mortal_redis) as redis:
-        store = RedisPausedTurns(redis, "t", WAIT_S)
-        await store.pause("a", paused("a"))
-        mortal_redis.kill()
+async def test_out_of_reach_turns_do_not_cease_to_wait(mortal_postgres):
+    clock = Clock()
+    async with running_database(mortal_postgres.url(), timeout_s=1.0) as database:
+        store = SqlPausedTurns(database, WAIT_S, BEGINS_S, clock)
+        await put_paused(database, "a", expires_s=clock() + WAIT_S)
+        mortal_postgres.kill()
 
         for use in (
             store.find("a"),
-            store.pause("a", paused("a")),
             store.claim("a", ANSWERS, "b"),
             store.release("a", "b"),
             store.expired(),
         ):
-            with pytest.raises(LogUnavailable):
+            with pytest.raises(StorageUnavailable):
                 await use
+        mortal_postgres.start()
 
-
-async def test_what_redis_keeps_outlives_its_restart(lasting_redis):
-    async with connected(lasting_redis) as redis:
-        store = RedisPausedTurns(redis, "t", WAIT_S)
-        await store.pause("a", paused("a"))
-        await store.claim("a", ANSWERS, "b")
-        lasting_redis.restart()
-        await anyio.wait_all_tasks_blocked()
-
-        assert await store.claim("a", ANSWERS, "c") == "b"
+        assert await store.claim("a", ANSWERS, "b") == "b"

@@ -4,8 +4,8 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 from starlette.applications import Starlette
 
@@ -28,39 +28,45 @@ QUERY = {"query": "What is a pod?"}
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """A running application and what it works with."""
+    """A running application and what it works with; `headers` are those of every request to it."""
 
     app: Starlette
     services: Services
     upstream: ScriptedUpstream
+    headers: Mapping[str, str] = field(default_factory=dict)
 
-    def exchange(self, method: str, target: str, **options: Any) -> Asking:
+    def sending(self, **headers: str) -> Self:
+        """Return the same application, to which every request brings these headers."""
+        return replace(self, headers=headers)
+
+    def exchange(
+        self, method: str, target: str, *, headers: Mapping[str, str] | None = None, **options: Any
+    ) -> Asking:
         """Send a request; see `exchange`."""
-        return exchange(self.app, method, target, **options)
+        sent = {**self.headers, **(headers or {})}
+        return exchange(self.app, method, target, headers=sent, **options)
 
     def turn(
         self, parameters: str = "", headers: Mapping[str, str] | None = None, **fields: object
     ) -> Asking:
         """Start a turn and follow it; what is not given is that of `QUERY`."""
         body = json.dumps(QUERY | fields).encode()
-        return exchange(self.app, "POST", f"{TURNS}?{parameters}", body=body, headers=headers)
+        return self.exchange("POST", f"{TURNS}?{parameters}", body=body, headers=headers)
 
     def resume(self, turn: Exchange, parameters: str = "", **options: Any) -> Asking:
         """Follow a turn that was started before; see `exchange`."""
-        return exchange(
-            self.app, "GET", f"{turn.headers['content-location']}?{parameters}", **options
-        )
+        return self.exchange("GET", f"{turn.headers['content-location']}?{parameters}", **options)
 
     async def ask(
         self, method: str, target: str, body: object = None, **headers: str
     ) -> tuple[Exchange, bytes]:
         """Send a request and wait for the whole answer."""
-        return await ask(self.app, method, target, body, headers)
+        return await ask(self.app, method, target, body, {**self.headers, **headers})
 
     def answer(self, turn: Exchange, **fields: object) -> Asking:
         """Answer the calls of a turn that waits, and follow it on."""
         target = f"{turn.headers['content-location']}/tool_results"
-        return exchange(self.app, "POST", target, body=json.dumps(fields).encode())
+        return self.exchange("POST", target, body=json.dumps(fields).encode())
 
     async def ended(self, **fields: Any) -> Exchange:
         """Run a turn to its end."""

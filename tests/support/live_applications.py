@@ -12,7 +12,7 @@ from service.app import create_app
 from service.settings import Settings
 from service.wiring import services_on
 from tests.support.applications import QUERY, TURNS, assert_nothing_left, events
-from tests.support.asgi import ask, lifespan
+from tests.support.asgi import Exchange, ask, lifespan
 from tests.support.stack import FakeStack, live, mocked
 
 type Told = tuple[int, list[dict[str, Any]]]
@@ -36,6 +36,10 @@ class LiveApplication:
         """Answer a turn that waits."""
         request_id = turn[1][0]["data"]["request_id"]
         return await self._told(f"{TURNS}/{request_id}/tool_results", answers)
+
+    async def ask(self, method: str, target: str, body: object = None) -> tuple[Exchange, bytes]:
+        """Send a request and wait for the whole answer."""
+        return await ask(self.app, method, target, body)
 
     async def _told(self, target: str, body: object) -> Told:
         made, data = await ask(self.app, "POST", target, body)

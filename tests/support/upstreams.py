@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from service.domain import Answers, Catalogue, PausedTurn, Plan, Thread, ToolAnswer, UpstreamInfo
+from service.domain import (
+    Answers,
+    Catalogue,
+    PausedTurn,
+    Plan,
+    Thread,
+    ToolAnswer,
+    ToolGroup,
+    UpstreamInfo,
+)
 from service.ports import Moderator
 from statemachine import (
     DECODERS,
@@ -190,6 +199,7 @@ class ScriptedUpstream:
         self.plans: list[Plan] = []
         self.resumed: list[tuple[PausedTurn, Answers]] = []
         self.forgotten: list[Thread] = []
+        self.tool_groups: tuple[ToolGroup, ...] | None = None
         self.turns: list[ScriptedTurn] = []
         self._scripts = scripts
         self._catalogues = catalogues
@@ -205,6 +215,10 @@ class ScriptedUpstream:
         if not renew and self._scripts:
             await perform(self._next().at_prepare)
         return self._catalogues[min(self.renewals, len(self._catalogues) - 1)]
+
+    async def tools(self) -> tuple[ToolGroup, ...] | None:
+        """See `Upstream.tools`."""
+        return self.tool_groups
 
     def prepare(self, plan: Plan) -> ScriptedTurn:
         """See `Upstream.prepare`."""

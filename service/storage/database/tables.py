@@ -2,7 +2,8 @@
 
 1. Times are milliseconds since the epoch: the same everywhere, and what is compared is a number.
 2. What is only ever read as a whole is JSON in a text column (`JSON_TEXT`).
-3. A turn belongs to its conversation and goes with it; whose it is stands in both, so that nothing
+3. What comes from outside is text of any kind (`AnyText`), without a bound: those are for requests.
+4. A turn belongs to its conversation and goes with it; whose it is stands in both, so that nothing
    has to be joined to tell.
 """
 
@@ -14,13 +15,13 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
-    String,
     Table,
     Text,
 )
 
-_ID = String(64)
-_NAME = String(512)
+from service.storage.database.texts import AnyText
+
+_ID = _NAME = AnyText()
 JSON_TEXT = Text
 _names = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -35,9 +36,9 @@ conversations = Table(
     Column("conversation_id", _ID, primary_key=True),
     Column("user", _NAME, nullable=False),
     # How its first question begins, until it gets another one.
-    Column("title", Text, nullable=False, default=""),
+    Column("title", AnyText(), nullable=False, default=""),
     # "question", "summary" or "user": a later one stays when an earlier one comes late.
-    Column("titled_by", String(16), nullable=False, default="question"),
+    Column("titled_by", Text, nullable=False, default="question"),
     Column("model", JSON_TEXT),
     Column("thread", JSON_TEXT),
     # Rises with every turn that a history holds.
@@ -66,16 +67,16 @@ turns = Table(
     # Which process may say how the turn has ended, and when it was known to live.
     Column("process", _ID, nullable=False),
     Column("touched_ms", BigInteger, nullable=False),
-    Column("question", Text, nullable=False),
+    Column("question", AnyText(), nullable=False),
     Column("attachments", JSON_TEXT, nullable=False, default="[]"),
     Column("redactions", Integer, nullable=False, default=0),
     Column("model", JSON_TEXT),
     # None while it runs.
-    Column("outcome", String(32)),
-    Column("code", String(64)),
-    Column("finish_reason", String(32)),
+    Column("outcome", AnyText()),
+    Column("code", AnyText()),
+    Column("finish_reason", AnyText()),
     Column("truncated", Boolean, nullable=False, default=False),
-    Column("answer", Text, nullable=False, default=""),
+    Column("answer", AnyText(), nullable=False, default=""),
     Column("told", Boolean, nullable=False, default=False),
     Column("tool_calls", JSON_TEXT, nullable=False, default="[]"),
     Column("tool_results", JSON_TEXT, nullable=False, default="[]"),
@@ -84,7 +85,7 @@ turns = Table(
     Column("rag_chunks", JSON_TEXT, nullable=False, default="[]"),
     Column("input_tokens", BigInteger, nullable=False, default=0),
     Column("output_tokens", BigInteger, nullable=False, default=0),
-    Column("usage", String(16), nullable=False, default="estimated"),
+    Column("usage", Text, nullable=False, default="estimated"),
     Column("began_ms", BigInteger, nullable=False),
     Column("ended_ms", BigInteger),
     Index(None, "conversation_id", "began_ms", "request_id"),
@@ -105,6 +106,8 @@ paused_turns = Table(
     Column("request_id", _ID, primary_key=True),
     Column("conversation_id", _ID, nullable=False),
     Column("paused", JSON_TEXT, nullable=False),
+    # Its thread once more: what has waited in vain is not read as a whole, and may be long.
+    Column("thread", JSON_TEXT, nullable=False),
     Column("expires_ms", BigInteger, nullable=False),
     Column("answers", JSON_TEXT),
     Column("answered_by", _ID),
@@ -117,8 +120,8 @@ paused_turns = Table(
 claims = Table(
     "claims",
     metadata,
-    Column("key", String(128), primary_key=True),
-    Column("holder", String(256), nullable=False),
+    Column("key", _NAME, primary_key=True),
+    Column("holder", _NAME, nullable=False),
     Column("expires_ms", BigInteger, nullable=False),
     Index(None, "expires_ms"),
 )
@@ -126,7 +129,7 @@ claims = Table(
 quotas = Table(
     "quotas",
     metadata,
-    Column("name", String(64), primary_key=True),
+    Column("name", _NAME, primary_key=True),
     # A user, or nobody for what all share.
     Column("user", _NAME, primary_key=True),
     Column("available", BigInteger, nullable=False),
@@ -137,7 +140,7 @@ reservations = Table(
     "reservations",
     metadata,
     Column("request_id", _ID, primary_key=True),
-    Column("name", String(64), primary_key=True),
+    Column("name", _NAME, primary_key=True),
     Column("user", _NAME, nullable=False),
     Column("tokens", BigInteger, nullable=False),
     # A quota that was renewed since has forgotten the reservation.
@@ -155,7 +158,7 @@ opinions = Table(
     ),
     Column("user", _NAME, nullable=False),
     Column("sentiment", Integer),
-    Column("text", Text, nullable=False, default=""),
+    Column("text", AnyText(), nullable=False, default=""),
     Column("categories", JSON_TEXT, nullable=False, default="[]"),
     Column("created_ms", BigInteger, nullable=False),
 )

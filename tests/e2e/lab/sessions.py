@@ -32,6 +32,7 @@ from tests.e2e.lab.laboratory import ROOT, Laboratory, laboratory
 from tests.e2e.lab.processes import DidNotStart
 from tests.e2e.lab.recorder import Made, record
 from tests.e2e.lab.told import Told
+from tests.support.fixtures import SETTINGS_OF_TESTS
 from tests.support.server import turnstile
 
 QUIET: Mapping[str, Any] = {"log_level": "error"}
@@ -90,6 +91,7 @@ def _forget_settings() -> None:
     for name in [each for each in os.environ if each.startswith("TURNSTILE_")]:
         if name != "TURNSTILE_LAB_CACHE":
             del os.environ[name]
+    os.environ |= SETTINGS_OF_TESTS
 
 
 def _recorded(asked: Demonstration, lab: Laboratory) -> Iterator[tuple[str, bytes]]:

@@ -1,0 +1,171 @@
+"""What is kept when a turn has ended: its outcome, and where its conversation goes on.
+
+1. A turn is locked before its conversation, here and wherever either goes.
+2. A turn that was taken for lost, and was not, may still say how it has ended. It counts once.
+3. A thread is kept only if it has seen every turn that is told: of two turns at the same time
+   neither has heard of the other.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Row, bindparam, case, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.domain import Leavings, Thread, TurnRecord
+from service.storage.database.paused import pause
+from service.storage.database.rows import (
+    from_json,
+    model_column,
+    outcome_of,
+    to_json,
+    to_s,
+    turn_from,
+)
+from service.storage.database.tables import conversations, turns
+from statemachine import estimate_tokens
+
+_LOST_OUTCOME, _LOST_CODE = "error", "owner_lost"
+_LOST_AT_ONCE = 100
+
+type Values = Mapping[str, object]
+
+_of_turn = turns.c.request_id == bindparam("of_turn")
+_of_process = turns.c.process == bindparam("of_process")
+_runs = turns.c.outcome.is_(None)
+_forsaken = turns.c.touched_ms < bindparam("before_ms")
+
+_END = update(turns).where(_of_turn, _of_process, _runs)
+_INHERIT = update(turns).where(_of_turn, _runs)
+_CORRECT = update(turns).where(_of_turn, _of_process, turns.c.code == _LOST_CODE)
+_STANDS = select(turns.c.code, turns.c.process, turns.c.ended_ms).where(_of_turn)
+
+_ANY_LOST = select(turns.c.request_id).where(_runs, _forsaken).limit(1)
+_LOST = (
+    select(turns)
+    .where(_runs, _forsaken)
+    .order_by(turns.c.touched_ms)
+    .limit(_LOST_AT_ONCE)
+    # What another process is about to end is no business of this one.
+    .with_for_update(skip_locked=True)
+)
+
+_of_conversation = conversations.c.conversation_id == bindparam("of_conversation")
+_BEFORE = (
+    select(conversations.c.version, conversations.c.thread)
+    .where(_of_conversation)
+    .with_for_update()
+)
+_last_ms = bindparam("ended_ms", type_=conversations.c.last_ms.type)
+_GO_ON = (
+    update(conversations)
+    .where(_of_conversation)
+    .values(
+        version=conversations.c.version + bindparam("told"),
+        message_count=conversations.c.message_count + bindparam("new"),
+        model=func.coalesce(
+            bindparam("other_model", type_=conversations.c.model.type), conversations.c.model
+        ),
+        last_ms=case((conversations.c.last_ms < _last_ms, _last_ms), else_=conversations.c.last_ms),
+        thread=bindparam("next_thread"),
+    )
+)
+
+
+async def end(
+    connection: AsyncConnection, process: str, turn: TurnRecord, left: Leavings, expires_ms: int
+) -> tuple[Thread, ...] | None:
+    """Keep how a turn has ended; see `Turns.end`.
+
+    Returns threads that nobody needs any more, and None when it is not for `process` to say.
+    """
+    values = {**outcome_of(turn), "of_turn": turn.request_id, "process": process}
+    if left.inherited:
+        ended = await connection.execute(_INHERIT, values)
+    else:
+        ended = await connection.execute(_END, {**values, "of_process": process})
+    is_new = bool(ended.rowcount)
+    if not is_new:
+        row = (await connection.execute(_STANDS, {"of_turn": turn.request_id})).one_or_none()
+        if row is None:
+            return None
+        if (row.process, row.ended_ms) == (process, values["ended_ms"]):
+            # This has been done, and who did it was not told.
+            return ()
+        if not await _correct(connection, row, values, may=left.inherited):
+            return None
+    if left.paused is not None:
+        await pause(connection, left.paused, turn.request_id, expires_ms)
+    return await _go_on(connection, turn, left, is_new=is_new)
+
+
+async def lose(connection: AsyncConnection, before_ms: int, now_ms: int) -> Sequence[TurnRecord]:
+    """End turns that nobody has touched since a time; see `Turns.abandoned`."""
+    rows = (await connection.execute(_LOST, {"before_ms": before_ms})).all()
+    lost = [_lost(turn_from(row), now_ms) for row in rows]
+    # In one order, as two processes may do this.
+    for turn in sorted(lost, key=lambda each: each.conversation_id):
+        await connection.execute(_INHERIT, {**outcome_of(turn), "of_turn": turn.request_id})
+        await _go_on(connection, turn, Leavings(), is_new=True)
+    return lost
+
+
+async def any_lost(connection: AsyncConnection, before_ms: int) -> bool:
+    """Tell whether there are such turns."""
+    return await connection.scalar(_ANY_LOST, {"before_ms": before_ms}) is not None
+
+
+async def _correct(
+    connection: AsyncConnection, row: Row[*tuple[Any, ...]], values: dict[str, object], *, may: bool
+) -> bool:
+    """Say how a turn has ended that was taken for lost; `may` allows that to any process."""
+    if row.process != values["process"] and not may:
+        return False
+    corrected = await connection.execute(_CORRECT, {**values, "of_process": row.process})
+    return bool(corrected.rowcount)
+
+
+async def _go_on(
+    connection: AsyncConnection, turn: TurnRecord, left: Leavings, *, is_new: bool
+) -> tuple[Thread, ...]:
+    """Let the conversation of a turn go on; returns threads that nobody needs any more."""
+    conversation = {"of_conversation": turn.conversation_id}
+    row = (await connection.execute(_BEFORE, conversation)).one()
+    before = None if row.thread is None else from_json(row.thread, Thread)
+    thread = _thread(turn, left, row.version, before)
+    await connection.execute(
+        _GO_ON,
+        {
+            **conversation,
+            "told": int(turn.told),
+            "new": int(is_new and turn.key == turn.request_id),
+            "other_model": model_column(left.model),
+            "ended_ms": outcome_of(turn)["ended_ms"],
+            "next_thread": None if thread is None else to_json(thread),
+        },
+    )
+    waits = None if left.paused is None else left.paused.thread
+    had = dict.fromkeys((before, left.thread))
+    return tuple(each for each in had if each is not None and each not in (thread, waits))
+
+
+def _thread(turn: TurnRecord, left: Leavings, version: int, before: Thread | None) -> Thread | None:
+    """Return where a conversation goes on that went on at `before`."""
+    if left.thread is not None and left.version == version:
+        return left.thread
+    return None if turn.told else before
+
+
+def _lost(turn: TurnRecord, now_ms: int) -> TurnRecord:
+    """Return how a turn has ended whose process has died; what it cost is a guess."""
+    return replace(
+        turn,
+        outcome=_LOST_OUTCOME,
+        code=_LOST_CODE,
+        told=bool(turn.answer),
+        input_tokens=estimate_tokens(turn.question),
+        output_tokens=estimate_tokens(turn.answer),
+        usage="estimated",
+        ended_at=to_s(now_ms),
+    )

@@ -1,0 +1,103 @@
+"""SQLite: a file that one connection of a process writes while others read, or the memory."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool, StaticPool
+
+from service.storage.database.sqlite_connection import SqliteConnection
+
+_READERS = 4
+"""Connections that read; more of them would only wait for each other."""
+
+_UNUSABLE = frozenset(
+    {
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_READONLY,
+    }
+)
+
+
+class SqliteBackend:
+    """A file, which one connection of this process writes; or the memory, with one for all."""
+
+    errors: tuple[type[Exception], ...] = (SQLAlchemyError, sqlite3.Error, OSError)
+
+    def __init__(self, path: Path | None) -> None:
+        self.durable = path is not None
+        self._path = path
+        self._writer = _engine(path, writes=True)
+        self._reader = self._writer if path is None else _engine(path, writes=False)
+        # SQLite would let writers wait for each other as well, but in no order.
+        self._writing = asyncio.Lock()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """Yield a connection in a transaction that only reads."""
+        if self._reader is self._writer:
+            async with self._writing, self._reader.connect() as connection:
+                yield connection
+        else:
+            async with self._reader.connect() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """Yield the connection that writes, in a transaction that is kept at the end."""
+        async with self._writing, self._writer.connect() as connection:
+            yield connection
+            await connection.commit()
+
+    @asynccontextmanager
+    async def migrating(self) -> AsyncIterator[AsyncConnection]:
+        """Yield a connection that nobody writes beside, in a transaction that is kept at the end.
+
+        What refers to a table is left alone when that is dropped.
+        """
+        if self._path is None:
+            async with self.writing() as connection:
+                yield connection
+            return
+        engine = _engine(self._path, writes=True, migrates=True)
+        try:
+            async with engine.begin() as connection:
+                yield connection
+        finally:
+            await engine.dispose()
+
+    def refusal(self, failed: BaseException | None) -> str | None:
+        """Return why a file cannot be used, if that is so: what another process locks can be."""
+        original = getattr(failed, "orig", failed)
+        if isinstance(original, sqlite3.Error):
+            if original.sqlite_errorcode & 0xFF in _UNUSABLE:
+                return "The file of the database, database.url, is no database that can be used."
+        elif isinstance(original, OSError) and not isinstance(original, TimeoutError):
+            return "The file of the database, database.url, cannot be opened."
+        return None
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._reader.dispose()
+        await self._writer.dispose()
+
+
+def _engine(path: Path | None, *, writes: bool, migrates: bool = False) -> AsyncEngine:
+    async def connect() -> Any:  # noqa: ANN401 # SQLAlchemy takes it for one of aiosqlite
+        return await SqliteConnection(path, writes=writes, migrates=migrates).open()
+
+    pool: dict[str, Any] = {"poolclass": StaticPool}
+    if path is not None:
+        size = 1 if writes else _READERS
+        pool = {"poolclass": AsyncAdaptedQueuePool, "pool_size": size, "max_overflow": 0}
+    return create_async_engine(
+        "sqlite+aiosqlite://", async_creator=connect, hide_parameters=True, **pool
+    )

@@ -1,0 +1,258 @@
+"""Turns and where their conversations go on, shared by all processes on one database.
+
+All processes must tell the same time, to within what `database.lease_s` leaves.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.domain import Conversation, Kept, Leavings, Thread, TurnRecord
+from service.errors import ConversationUnknown, RateExceeded
+from service.settings.data import QuotaSettings
+from service.storage.database import endings, histories, quotas
+from service.storage.database.engine import SqlDatabase
+from service.storage.database.rows import columns_of, from_json, to_json, to_ms, turn_from
+from service.storage.database.tables import conversations, paused_turns, turns
+from service.storage.history import HistoryBounds
+
+_MINUTE_MS = 60_000
+_TITLE_CHARACTERS = 80
+
+_of_turn = turns.c.request_id == bindparam("of_turn")
+_of_conversation = conversations.c.conversation_id == bindparam("of_conversation")
+_of_process = turns.c.process == bindparam("of_process")
+_runs = turns.c.outcome.is_(None)
+
+_LOCK_USER = select(func.pg_advisory_xact_lock(bindparam("user_lock")))
+# Of the turns that the user has started in the last minute, the one that must be older for another.
+_LAST_ALLOWED = (
+    select(turns.c.began_ms)
+    .where(
+        turns.c.user == bindparam("of_user"),
+        turns.c.began_ms > bindparam("since_ms"),
+        turns.c.resumes.is_(None),
+    )
+    .order_by(turns.c.began_ms.desc())
+    .limit(1)
+    .offset(bindparam("allowed"))
+)
+_OPEN = insert(conversations)
+_USE = update(conversations).where(_of_conversation)
+_BEGIN = insert(turns)
+
+_FORGET = delete(turns).where(_of_turn, _of_process, _runs)
+_later = (
+    select(turns.c.request_id)
+    .where(
+        turns.c.conversation_id == bindparam("of_conversation"),
+        turns.c.told,
+        turns.c.ended_ms >= bindparam("began"),
+    )
+    .exists()
+)
+_GIVE_BACK = (
+    update(conversations)
+    .where(_of_conversation, conversations.c.thread.is_(None), ~_later)
+    .values(thread=bindparam("given_back"))
+)
+_any_turn = select(turns.c.request_id).where(
+    turns.c.conversation_id == conversations.c.conversation_id
+)
+_LEAVE = delete(conversations).where(_of_conversation, ~_any_turn.exists())
+
+_CHECKPOINT = (
+    update(turns)
+    .where(_of_turn, _of_process, _runs)
+    .values(answer=bindparam("said"), touched_ms=bindparam("now_ms"))
+)
+_KNOWN = select(turns).where(_of_turn)
+_THREADS = select(conversations.c.thread).where(conversations.c.thread.is_not(None))
+_WAITING = select(paused_turns.c.thread).where(
+    paused_turns.c.answered_by.is_(None), ~paused_turns.c.collected
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnLimits:
+    """What bounds turns: see the settings of these names."""
+
+    history: HistoryBounds
+    lease_s: float
+    answer_timeout_s: float
+    turns_per_minute: int | None = None
+    token_quotas: Sequence[QuotaSettings] = ()
+    reserve_tokens: int = 0
+
+
+class SqlTurns:
+    """See `Turns`."""
+
+    def __init__(
+        self, database: SqlDatabase, limits: TurnLimits, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._database = database
+        self._limits = limits
+        self._clock = clock
+
+    async def check(self, conversation_id: str, user: str | None) -> None:
+        """See `Turns.check`."""
+        async with self._database.reading() as connection:
+            await histories.check(connection, conversation_id, user)
+
+    async def find(self, conversation_id: str, user: str | None) -> Conversation:
+        """See `Turns.find`."""
+        async with self._database.reading() as connection:
+            return await histories.find(connection, conversation_id, user, self._limits.history)
+
+    async def begin(self, turn: TurnRecord, *, opens: bool, tokens: int) -> None:
+        """See `Turns.begin`; a stream that resumes a turn is none that was started."""
+        now_ms, limits = self._now_ms(), self._limits
+        async with self._database.writing() as connection:
+            if limits.turns_per_minute is not None and turn.resumes is None:
+                await _admit(connection, turn.user, limits.turns_per_minute, now_ms)
+            await _enter(connection, turn, now_ms, opens=opens)
+            needed = tokens + limits.reserve_tokens
+            await quotas.reserve(
+                connection, limits.token_quotas, turn.user, turn.request_id, needed, now_ms
+            )
+            own = {"process": self._database.process, "touched_ms": now_ms}
+            await connection.execute(_BEGIN, {**columns_of(turn), **own})
+
+    async def withdraw(self, turn: TurnRecord, thread: Thread | None) -> None:
+        """See `Turns.withdraw`; a thread that has missed a turn is not given back."""
+        process, conversation = self._database.process, {"of_conversation": turn.conversation_id}
+        async with self._database.writing() as connection:
+            own = {"of_turn": turn.request_id, "of_process": process}
+            if not (await connection.execute(_FORGET, own)).rowcount:
+                return
+            if self._limits.token_quotas:
+                await quotas.release(connection, turn.request_id)
+            if thread is not None:
+                back = {"given_back": to_json(thread), "began": to_ms(turn.began_at)}
+                await connection.execute(_GIVE_BACK, {**conversation, **back})
+            await connection.execute(_LEAVE, conversation)
+
+    async def checkpoint(self, said: Mapping[str, str]) -> None:
+        """See `Turns.checkpoint`."""
+        own = {"of_process": self._database.process, "now_ms": self._now_ms()}
+        rows = [{"of_turn": each, "said": said[each], **own} for each in sorted(said)]
+        if rows:
+            async with self._database.writing() as connection:
+                await connection.execute(_CHECKPOINT, rows)
+
+    async def end(self, turn: TurnRecord, left: Leavings) -> Kept | None:
+        """See `Turns.end`."""
+        now_ms, limits = self._now_ms(), self._limits.token_quotas
+        expires_ms = now_ms + to_ms(self._limits.answer_timeout_s)
+        process, left_over = self._database.process, dict[str, int]()
+        async with self._database.writing() as connection:
+            unneeded = await endings.end(connection, process, turn, left, expires_ms)
+            if unneeded is not None and limits:
+                await quotas.settle(connection, turn.request_id, _used(turn), now_ms, limits)
+                left_over = await quotas.available(connection, limits, turn.user, now_ms)
+        return None if unneeded is None else Kept(unneeded, left_over)
+
+    async def available(self, user: str) -> Mapping[str, int]:
+        """See `Turns.available`."""
+        limits = self._limits.token_quotas
+        if not limits:
+            return {}
+        async with self._database.reading() as connection:
+            return await quotas.available(connection, limits, user, self._now_ms())
+
+    async def abandoned(self) -> Sequence[TurnRecord]:
+        """See `Turns.abandoned`; of many, some."""
+        now_ms = self._now_ms()
+        before_ms = now_ms - to_ms(self._limits.lease_s)
+        async with self._database.reading() as connection:
+            if not await endings.any_lost(connection, before_ms):
+                return ()
+        async with self._database.writing() as connection:
+            lost = await endings.lose(connection, before_ms, now_ms)
+            used = {each.request_id: _used(each) for each in lost}
+            await quotas.settle_all(connection, used, now_ms, self._limits.token_quotas)
+        return lost
+
+    async def known(self, request_id: str, user: str | None) -> TurnRecord | None:
+        """See `Turns.known`."""
+        async with self._database.reading() as connection:
+            row = (await connection.execute(_KNOWN, {"of_turn": request_id})).one_or_none()
+        if row is None or user not in (None, row.user):
+            return None
+        return turn_from(row)
+
+    async def close(self) -> Sequence[Thread]:
+        """See `Turns.close`: other processes find them all, and so does the next one."""
+        if self._database.durable:
+            return ()
+        async with self._database.reading() as connection:
+            kept = [
+                *(await connection.execute(_THREADS)).scalars(),
+                *(await connection.execute(_WAITING)).scalars(),
+            ]
+        return [from_json(each, Thread) for each in kept]
+
+    def _now_ms(self) -> int:
+        return to_ms(self._clock())
+
+
+async def _admit(connection: AsyncConnection, user: str, allowed: int, now_ms: int) -> None:
+    """Let a user start one more turn; until that is kept, nobody else counts those of the user.
+
+    Raises:
+        RateExceeded: there were too many in the last minute.
+    """
+    if connection.dialect.name == "postgresql":
+        # SQLite has one writer.
+        await connection.execute(_LOCK_USER, {"user_lock": _lock_of(user)})
+    asked = {"of_user": user, "since_ms": now_ms - _MINUTE_MS, "allowed": allowed - 1}
+    last_ms = await connection.scalar(_LAST_ALLOWED, asked)
+    if last_ms is not None:
+        wait_s = max(1, -((now_ms - last_ms - _MINUTE_MS) // 1_000))
+        raise RateExceeded(f"No more than {allowed} turns in a minute.", wait_s)
+
+
+async def _enter(
+    connection: AsyncConnection, turn: TurnRecord, now_ms: int, *, opens: bool
+) -> None:
+    """Open the conversation of a turn, or take its thread, which a paused turn has itself.
+
+    Raises:
+        ConversationUnknown: it is not there.
+    """
+    if opens:
+        opened = {
+            "conversation_id": turn.conversation_id,
+            "user": turn.user,
+            "title": _title(turn.question),
+            "created_ms": now_ms,
+            "last_ms": now_ms,
+        }
+        await connection.execute(_OPEN, opened)
+        return
+    used = {"of_conversation": turn.conversation_id, "last_ms": now_ms}
+    taken = used if turn.resumes is not None else {**used, "thread": None}
+    if not (await connection.execute(_USE, taken)).rowcount:
+        raise ConversationUnknown
+
+
+def _title(question: str) -> str:
+    """Return how a question begins, on one line."""
+    words = " ".join(question.split())
+    if len(words) <= _TITLE_CHARACTERS:
+        return words
+    return words[: _TITLE_CHARACTERS - 1].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def _lock_of(user: str) -> int:
+    digest = hashlib.sha256(b"turnstile" + user.encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:8], signed=True)
+
+
+def _used(turn: TurnRecord) -> int:
+    return turn.input_tokens + turn.output_tokens

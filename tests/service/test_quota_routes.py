@@ -1,0 +1,60 @@
+"""Everybody sees what is left of own and of shared quotas."""
+
+import json
+import re
+
+from tests.support.applications import application, events
+from tests.support.people import ANN, BOB, key_of, people
+from tests.support.upstreams import Script, answer
+
+QUOTAS = "/v1/quotas"
+HELLO = Script(answer("Hi"))
+DAILY = {"name": "daily", "scope": "user", "initial_tokens": 10_000, "period_s": 86_400}
+SHARED = {"name": "cluster", "scope": "cluster", "initial_tokens": 50_000}
+
+
+async def quotas(app, who=None):
+    """Return the quotas by name."""
+    made, data = await app.ask("GET", QUOTAS, **(key_of(who) if who else {}))
+    assert made.status == 200
+    return {each["name"]: each for each in json.loads(data)["quotas"]}
+
+
+async def test_without_quotas_there_is_nothing_to_see():
+    async with application(HELLO) as app:
+        assert await quotas(app) == {}
+
+
+async def test_a_quota_is_shown_before_anything_was_used():
+    async with application(HELLO, token_quotas=[DAILY, SHARED]) as app:
+        shown = await quotas(app)
+
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT.*\.\d{3}Z", shown["daily"].pop("renews_at"))
+    assert shown == {
+        "daily": {"name": "daily", "scope": "user", "available": 10_000},
+        "cluster": {
+            "name": "cluster",
+            "scope": "cluster",
+            "available": 50_000,
+            "renews_at": None,
+        },
+    }
+
+
+async def test_what_is_left_is_what_the_last_turn_has_told():
+    async with application(HELLO, token_quotas=[DAILY, SHARED]) as app:
+        async with app.turn() as turn:
+            told = events(await turn.body())[-1]["available_quotas"]
+        shown = await quotas(app)
+
+    assert {name: each["available"] for name, each in shown.items()} == told
+    assert told["daily"] < 10_000
+
+
+async def test_of_own_quotas_everybody_has_one_and_of_a_shared_one_all_have_the_same():
+    async with application(HELLO, token_quotas=[DAILY, SHARED], **people()) as app:
+        await app.ended(headers=key_of(ANN))
+        ann, bob = await quotas(app, ANN), await quotas(app, BOB)
+
+    assert ann["daily"]["available"] < bob["daily"]["available"] == 10_000
+    assert ann["cluster"] == bob["cluster"]

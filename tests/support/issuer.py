@@ -1,0 +1,133 @@
+"""An issuer of JSON Web Tokens with real keys, whose server is played below httpx."""
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import cache
+from typing import Any
+
+import httpx
+import jwt
+import respx
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+
+from service.access.authenticators.exchange import open_exchange
+from service.access.authenticators.jwks import IssuerKeys
+from service.access.authenticators.jwt import JsonWebTokens
+from service.settings.access import JwtSettings
+
+URL = "https://issuer.test/keys"
+ISSUER = "https://issuer.test/realms/a"
+AUDIENCE = "turnstile"
+
+type Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+type Reply = httpx.Response | Exception | Callable[[], Awaitable[httpx.Response]]
+
+_CURVES = {"P-256": ec.SECP256R1, "P-384": ec.SECP384R1, "P-521": ec.SECP521R1}
+
+
+@cache
+def private_key(name: str = "one", kind: str = "RSA") -> Key:
+    """Return the key of a name: `RSA`, `RSA-1024`, `Ed25519` or a curve."""
+    assert name
+    if kind.startswith("RSA"):
+        bits = int(kind.partition("-")[2] or 2048)
+        return rsa.generate_private_key(65537, bits)
+    if kind == "Ed25519":
+        return ed25519.Ed25519PrivateKey.generate()
+    return ec.generate_private_key(_CURVES[kind]())
+
+
+def jwk(key: Key, kid: str | None = "k1", **more: object) -> dict[str, Any]:
+    """Return the public half of a key as an issuer publishes it."""
+    made: dict[str, Any]
+    if isinstance(key, rsa.RSAPrivateKey):
+        made = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
+    elif isinstance(key, ec.EllipticCurvePrivateKey):
+        made = ECAlgorithm.to_jwk(key.public_key(), as_dict=True)
+    else:
+        made = OKPAlgorithm.to_jwk(key.public_key(), as_dict=True)
+    made.pop("key_ops", None)
+    return made | ({} if kid is None else {"kid": kid}) | {"use": "sig"} | more
+
+
+def claims(**changed: object) -> dict[str, Any]:
+    """Return good claims but for the changes; those that are None are left out."""
+    good = {
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "sub": "f3b1",
+        "preferred_username": "ann",
+        "exp": int(time.time()) + 600,
+        "iat": int(time.time()),
+    }
+    return {name: value for name, value in (good | changed).items() if value is not None}
+
+
+def signed(
+    payload: dict[str, Any],
+    key: Key | str | None = None,
+    algorithm: str = "RS256",
+    **headers: object,
+) -> str:
+    """Return a token; its key has the id `k1` unless a header says otherwise."""
+    chosen: Any = private_key() if key is None else key
+    wanted = {"kid": "k1"} | headers
+    stated = {name: value for name, value in wanted.items() if value is not None}
+    return jwt.encode(payload, chosen, algorithm, headers=stated)
+
+
+def token(**changed: object) -> str:
+    """Return a good token but for these claims."""
+    return signed(claims(**changed))
+
+
+class KeyServer:
+    """Where the keys of the issuer are; the last reply is given again and again."""
+
+    def __init__(self, *replies: Reply) -> None:
+        self.asked: list[httpx.Request] = []
+        self._replies = [*(replies or [publishes(jwk(private_key()))])]
+
+    def says(self, *replies: Reply) -> None:
+        """Give these from now on."""
+        self._replies = [*replies]
+
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        """Answer a request, as respx wants it."""
+        self.asked.append(request)
+        reply = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
+        if isinstance(reply, Exception):
+            raise reply
+        if isinstance(reply, httpx.Response):
+            return httpx.Response(reply.status_code, headers=reply.headers, content=reply.content)
+        return await reply()
+
+
+def publishes(*keys: object) -> httpx.Response:
+    """Return the answer that has these keys."""
+    return httpx.Response(200, json={"keys": keys})
+
+
+def settings(**changed: object) -> JwtSettings:
+    """Return settings for this issuer."""
+    given = {"jwks_url": URL, "issuer": ISSUER, "audience": AUDIENCE} | changed
+    return JwtSettings.model_validate(given)
+
+
+@asynccontextmanager
+async def recognising(
+    server: KeyServer | None = None, **changed: object
+) -> AsyncIterator[JsonWebTokens]:
+    """Run what recognises tokens of this issuer."""
+    given = settings(**changed)
+    assert given.jwks_url is not None
+    exchange = open_exchange("jwt", given.jwks_url, given.ca_file, given.timeout_s)
+    authenticator = JsonWebTokens(given, IssuerKeys(exchange, given))
+    async with respx.mock(assert_all_called=False, using="httpx") as router:
+        router.route(url__startswith="https://issuer.test").mock(
+            side_effect=(server or KeyServer()).answer
+        )
+        async with authenticator.running():
+            yield authenticator
