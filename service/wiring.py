@@ -6,7 +6,7 @@ from typing import NamedTuple
 from service.access.authenticators import open_authenticator
 from service.access.gate import Gate
 from service.access.policy import Policy
-from service.access.redaction import open_redactor
+from service.access.redaction import names, open_redactor
 from service.access.tickets import Tickets
 from service.errors import SettingsInvalid
 from service.ports import Claims, EmissionLog, Recorder, Transcripts, Upstream
@@ -85,8 +85,7 @@ def services_on(
 
 
 def _metrics(settings: Settings) -> Metrics:
-    own = (each.name for each in settings.redaction_patterns)
-    return Metrics((*settings.redaction.kinds, *own))
+    return Metrics(names(settings.redaction, settings.redaction_patterns))
 
 
 def _gate(settings: Settings) -> Gate:

@@ -5,7 +5,8 @@ from service.access.secret_values import is_credential, is_password, is_random
 
 _BARE = r"""
     (?P<secret>
-        (?: [^\s"'`<&;,|] | < (?! / ) | [&;,|] (?! [\s\w-]{1,64} = | [\s"'] | $ ) ){1,512}
+        [^\s"'`<&;,|]{0,256}
+        (?: (?: < (?! / ) | [&;,|] (?! [\s\w-]{1,64} = | [\s"'] | $ ) ) [^\s"'`<&;,|]{0,128} ){0,4}
         (?<! [.,;:)\]}] )
     )
 """
@@ -74,10 +75,7 @@ def _of_curl(found: Found) -> bool:
 
 
 def _in_url(found: Found) -> bool:
-    """A port with a path behind it is no password."""
-    value = secret_in(found)
-    of_host = value.partition("/")[0].isdigit() and "/" in value
-    return not of_host and is_password(value, stated=True, shortest=1)
+    return is_password(secret_in(found), stated=True, shortest=1)
 
 
 KEYS = (
@@ -137,8 +135,8 @@ TOKENS = (
     ),
     finder(
         "url_password",
-        r""":// [^\s:/@?\#"'<>\\]{0,128}+ :
-        (?P<secret> [^\s"'<>\\]{1,256} ) @ (?= [\w\[] )""",
+        r""":// [^\s:/@?\#"'<>\\]{0,128}+ : (?! \d{1,5} [/?\#] )
+        (?P<secret> [^\s"'<>\\@]{1,256}+ (?: @ [^\s"'<>\\@/]{1,256}+ (?= @ ) )*+ ) @ (?= [\w\[] )""",
         "://",
         judge=_in_url,
     ),

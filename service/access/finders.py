@@ -13,9 +13,8 @@ class Finder(NamedTuple):
     """A pattern. Its group `secret` is what must not leave, or all of it when there is none.
 
     `name` is what stands in its place, and what it is counted as. A text without any of the `hints`
-    is not searched; those of a `folded` one are in lower case. A `judge` has the last word; what it
-    does not take may still begin something that it does. With a group `begin` what must not leave
-    begins there, and ends where the pattern does.
+    is not searched; those of a `folded` one are in lower case. A `judge` has the last word. With a
+    group `begin` what must not leave begins there, and ends where the pattern does.
     """
 
     name: str

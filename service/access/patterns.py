@@ -1,11 +1,11 @@
 """Everything that can be looked for without a pattern of one's own, by its kind."""
 
+import ipaddress
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from service.access import assignments, known_secrets
-from service.access.addresses import is_ipv4, is_ipv6
-from service.access.finders import Finder, Found, finder, folded, secret_in
+from service.access.finders import Finder, Found, finder, folded
 
 _UNITS = frozenset({"device", "mount", "path", "scope", "service", "slice", "socket", "timer"})
 
@@ -14,16 +14,17 @@ def _mail(found: Found) -> bool:
     """A version of a package, a unit of systemd and `git@github.com:owner` are none of mail."""
     domain = found[0][1:].lower()
     of_shell = found["begin"] == "git" and found.string[found.end() : found.end() + 1] == ":"
-    first, _, last = domain.partition(".")[0], *domain.rpartition(".")[1:]
+    first, last = domain.partition(".")[0], domain.rpartition(".")[2]
     return not of_shell and not first.isdigit() and last not in _UNITS
 
 
-def _ipv4(found: Found) -> bool:
-    return is_ipv4(secret_in(found))
-
-
 def _ipv6(found: Found) -> bool:
-    return is_ipv6(secret_in(found))
+    """What begins as an address and is one; loopback in the new spelling is nobody's."""
+    try:
+        address = ipaddress.IPv6Address(found[0])
+    except ValueError:
+        return False
+    return not (address.ipv4_mapped and address.ipv4_mapped.is_loopback)
 
 
 _EMAILS = (
@@ -37,22 +38,24 @@ _EMAILS = (
 )
 
 _IP_ADDRESSES = (
+    # Nobody's are 0.0.0.0, 127.0.0.1, and whatever is above 223: groups, masks, not in use.
     folded(
         "ip_address",
         r"""(?<! [\w.] ) (?= \d{1,3} \. \d )
         (?<! [=<>~!] = | [a-z] - | (?-i:[A-Z]) [a-z]{0,32} /
           | (?: version | release | build | firmware | tag | oid ) ["']?
             [ \t]{0,4} [:=]? [ \t]{0,4} ["']? )
-        (?: \d{1,3} \. ){3} \d{1,3} (?! \w | \. \d | - [a-z] )""",
+        (?: 22[0-3] | 2[01]\d | 1(?!27)\d\d | [1-9]\d? )
+        (?: \. (?: 25[0-5] | 2[0-4]\d | 1\d\d | [1-9]?\d ) ){3} (?! \w | \. \d | - [a-z] )""",
         ".",
-        judge=_ipv4,
     ),
-    finder(
+    # Only what is in use: what else looks like one is code or a time.
+    folded(
         "ip_address",
-        r"""(?<! [\w:.] ) (?: [0-9A-Fa-f]{0,4} : ){2,7}
-        (?: (?: \d{1,3} \. ){3} \d{1,3} | [0-9A-Fa-f]{1,4} | (?<= :: ) )
+        r"""(?<! [\w:.] )
+        (?= [23][0-9a-f]{3} : | f[cdf][0-9a-f]{2} : | fe[89ab][0-9a-f] : | 64:ff9b: | ::ffff: )
+        (?: [0-9a-f]{0,4} : ){2,7} (?: (?: \d{1,3} \. ){3} \d{1,3} | [0-9a-f]{1,4} | (?<= :: ) )
         (?! \w | : [\w:] | \. \d )""",
-        "::",
         ":",
         judge=_ipv6,
     ),

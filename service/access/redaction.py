@@ -126,15 +126,12 @@ class _Search:
         left_s = self.deadline - time.monotonic()
         if left_s <= 0:
             raise TimeoutError
-        judge, end = finder.judge, 0
+        judge = finder.judge
         # `regex` counts the processor time of the process: it may stop early, and not late.
-        for found in finder.pattern.finditer(
-            text, overlapped=judge is not None, concurrent=True, timeout=left_s
-        ):
-            span = finder.span(found)
-            if span[0] >= end and span[0] < span[1] and (judge is None or judge(found)):
-                end = span[1]
-                yield (*span, finder.name)
+        for found in finder.pattern.finditer(text, concurrent=True, timeout=left_s):
+            start, end = finder.span(found)
+            if start < end and (judge is None or judge(found)):
+                yield start, end, finder.name
 
 
 _MARKER_BEGINS = "[redacted: "

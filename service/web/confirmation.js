@@ -24,6 +24,8 @@ export function confirmed(title, text, verb, act) {
     problem,
     element("div", { class: "actions" }, cancel, go),
   );
+  // Escape shall close nothing else.
+  dialog.addEventListener("keydown", (event) => event.stopPropagation());
   let done = false;
   cancel.addEventListener("click", () => dialog.close());
   go.addEventListener("click", async () => {

@@ -41,6 +41,11 @@ export class ConversationList {
     more.addEventListener("click", () => this.#loadMore());
   }
 
+  /** How many conversations are listed. */
+  get size() {
+    return this.#rows.size;
+  }
+
   /** Brings the list up to date; what was loaded further down stays. */
   async load() {
     if (!this.#may("list_conversations")) return;

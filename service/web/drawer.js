@@ -1,6 +1,6 @@
 /** The place of the list: a column beside the conversation, or a drawer where there is no room. */
 
-const NARROW = matchMedia("(max-width: 75rem)");
+const NARROW = matchMedia("(max-width: 84rem)");
 
 /** Opens and closes it; as a drawer it has the page for itself while it is open. */
 export class Drawer {

@@ -25,7 +25,7 @@ export class Feedback {
     this.#about = about;
     this.#thumbs = THUMBS.map((thumb) => this.#thumb(thumb));
     const send = element("button", { type: "submit" }, "Send");
-    const label = element("label", { class: "wide" }, "What was it? (optional)", this.#text);
+    const label = element("label", { class: "wide" }, "Tell more (optional)", this.#text);
     this.#form.append(element("div", { class: "controls" }, label, send));
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -51,6 +51,7 @@ export class Feedback {
       button.setAttribute("aria-pressed", String(button.dataset.sentiment === String(sentiment)));
     }
     this.#form.hidden = false;
+    this.element.scrollIntoView({ block: "nearest" });
   }
 
   async #comment() {

@@ -34,12 +34,11 @@ export class Identity {
     return this.#actions === null || this.#actions.has(action);
   }
 
-  /** Asks the service who this is; returns why it lets nobody in, null when it does. */
+  /** Asks the service who this is; returns why it does not say so, null when it does. */
   async load() {
     const { data, problem } = await callWith(this.credential, "POST", "/v1/authorized");
-    if (problem?.status === 401) return problem;
     this.#know(data);
-    return null;
+    return problem;
   }
 
   /**

@@ -1,32 +1,25 @@
 /** The page: who uses it, what they have asked before, and the conversation that they are in. */
 
-import { Account } from "./account.js";
-import { Api } from "./api.js";
 import { Archive } from "./archive.js";
 import { Composer } from "./composer.js";
 import { ConversationList } from "./conversation_list.js";
 import { Drawer } from "./drawer.js";
+import { Entry } from "./entry.js";
 import { Feedback } from "./feedback.js";
 import { FrameDrawer } from "./frames.js";
 import { icon } from "./icons.js";
-import { Identity } from "./identity.js";
 import { Machine } from "./machine.js";
 import { Painter } from "./painter.js";
 import { Quotas } from "./quotas.js";
 import { Sessions } from "./sessions.js";
-import { SignIn } from "./sign_in.js";
 import { STATUS } from "./status.js";
 import { Talk } from "./talk.js";
 
 const byId = (id) => document.getElementById(id);
 
-const AGAIN_S = 5;
-
-const identity = new Identity();
-const api = new Api(() => identity.credential, askWho);
-const signIn = new SignIn(enterAs);
-const account = new Account(signOut);
-const quotas = new Quotas(byId("quotas"));
+const entry = new Entry({ entered, left });
+const { api } = entry;
+const quotas = new Quotas(byId("quotas"), api);
 const painter = new Painter(byId("conversation"));
 const sessions = new Sessions((query) => talk.start(query));
 const composer = new Composer({
@@ -47,39 +40,121 @@ const drawer = new Drawer({
   toggle: byId("conversations-toggle"),
   close: byId("conversations-close"),
   shade: byId("shade"),
-  behind: [byId("head"), byId("conversation"), byId("composer"), byId("side")],
+  behind: ["head", "conversation", "composer", "sign-in", "side"].map(byId),
 });
 const list = new ConversationList(
-  { list: byId("conversations-list"), more: byId("conversations-more"), notice: byId("conversations-notice") },
+  {
+    list: byId("conversations-list"),
+    more: byId("conversations-more"),
+    notice: byId("conversations-notice"),
+  },
   api,
-  (action) => identity.may(action),
-  { open, removed, listed: (count) => drawer.offer(count > 0 || (drawer.open && identity.may("list_conversations"))) },
+  (action) => entry.may(action),
+  { open, removed, listed },
 );
-const archive = new Archive({ place: byId("turns"), scroller: byId("conversation") }, painter, api, opinion);
+const archive = new Archive(
+  { place: byId("turns"), scroller: byId("conversation") },
+  painter,
+  api,
+  opinion,
+);
 const talk = new Talk(
   { painter, machine: new Machine(), composer, frames, sessions },
-  { token: ({ refused }) => (refused === null ? identity.credential : anotherCredential(refused)) },
+  { token: entry.token },
   { began, ended, quotas: (left) => quotas.update(left), opinion },
 );
 
-// The conversation that the page shows, null for one that is not known to the service yet.
+// The conversation that the page shows, null for a new one, and whether it was begun here.
 let shown = null;
-// What waits until somebody has signed in again.
-let waiting = [];
+let fresh = false;
 
 byId("conversations-toggle").prepend(icon("list"));
 byId("conversations-close").append(icon("close"));
-byId("new-conversation").addEventListener("click", () => begin({ stop: true }));
-byId("retry").addEventListener("click", () => talk.retryNow());
+byId("new-conversation").addEventListener("click", () => beginAnew({ stop: true }));
+byId("retry").addEventListener("click", retry);
 byId("to-calls").addEventListener("click", () => talk.toCalls());
 addEventListener("online", () => talk.retry());
-enter();
+entry.enter();
 
-/** Asks the service who this is, and shows what they may see. */
-async function enter() {
-  const problem = await identity.load();
-  document.body.dataset.entered = String(problem === null);
-  if (problem?.status === 401) askWho(problem);
-  else showAll();
-  if (problem !== null && problem.status !== 401) comeBack(problem);
+/** Shows what whoever has entered may see. */
+async function entered() {
+  const mayAsk = entry.may("streaming_query");
+  composer.permit({ ask: mayAsk, stop: entry.may("interrupt") });
+  if (entry.may("info")) sessions.load(api, mayAsk);
+  if (entry.may("get_quotas")) quotas.load();
+  await list.load();
+  if (list.size > 0) drawer.openBeside();
+}
+
+/** Nothing stays of whoever was here. */
+function left() {
+  beginAnew({ stop: false });
+  composer.clear();
+  sessions.clear();
+  quotas.clear();
+  list.clear();
+}
+
+function retry() {
+  composer.focus();
+  talk.say(STATUS.connecting);
+  talk.retry();
+}
+
+function beginAnew({ stop }) {
+  archive.leave();
+  talk.clear({ stop });
+  show(null);
+  composer.focus();
+}
+
+async function open({ conversation_id: id }) {
+  drawer.closeOver();
+  talk.say(STATUS.opening);
+  const told = await archive.read(id);
+  // Another one was asked for since.
+  if (told === null) return;
+  const { data, problem } = told;
+  if (problem?.code === "conversation_unknown") list.drop(id);
+  if (problem !== null) {
+    talk.say(STATUS.notOpened(problem.response));
+    return;
+  }
+  talk.show(data, archive, entry.may("streaming_query"));
+  show(id);
+  byId("conversation").focus({ preventScroll: true });
+}
+
+function show(id) {
+  shown = id;
+  fresh = false;
+  list.mark(id);
+}
+
+function listed(count) {
+  drawer.offer(entry.may("list_conversations") && (count > 0 || entry.signedIn));
+}
+
+function removed(id) {
+  if (id === shown) beginAnew({ stop: false });
+}
+
+function began(id) {
+  fresh ||= id !== shown;
+  shown = id;
+  list.mark(id);
+}
+
+function ended(id) {
+  quotas.refresh();
+  if (id === null) return;
+  if (fresh) list.loadTitled();
+  else list.load();
+  fresh = false;
+}
+
+/** Asks for feedback on a turn, where that may be given. */
+function opinion(requestId, conversationId) {
+  if (!entry.may("feedback")) return null;
+  return new Feedback(api, { request_id: requestId, conversation_id: conversationId }).element;
 }

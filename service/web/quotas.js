@@ -5,16 +5,18 @@ import { untilWord } from "./times.js";
 /** Says nothing where there are no quotas. */
 export class Quotas {
   #line;
+  #api;
   #known = new Map();
 
   /** @param {Element} line */
-  constructor(line) {
+  constructor(line, api) {
     this.#line = line;
+    this.#api = api;
   }
 
   /** Asks for all of them; without an answer those that are known stay. */
-  async load(api) {
-    const { data } = await api.get("/v1/quotas");
+  async load() {
+    const { data } = await this.#api.get("/v1/quotas");
     if (data === null) return;
     this.#known = new Map((data.quotas ?? []).map((quota) => [quota.name, quota]));
     this.#draw();
@@ -26,6 +28,11 @@ export class Quotas {
       this.#known.set(name, { ...this.#known.get(name), name, available: left });
     }
     this.#draw();
+  }
+
+  /** A turn has used some of them, however it has ended. */
+  refresh() {
+    if (this.#known.size > 0) this.load();
   }
 
   clear() {

@@ -1,6 +1,8 @@
 """The service's README lists what there is: routes, settings, error codes, log events, options."""
 
+import json
 import re
+import tomllib
 from pathlib import Path
 from typing import get_args
 
@@ -9,11 +11,15 @@ import typer
 from pydantic_core import PydanticUndefined
 
 from service import errors
+from service.access.authenticators import open_authenticator
+from service.access.policy import Policy, policy_table
 from service.cli import app
 from service.domain import MediaType
 from service.errors import FAULTS, ServiceError
 from service.routes import ROUTES, answers, bodies, conversation_bodies
 from service.settings import Settings, setting_names
+from service.settings.access import ApiKeySettings, RuleSettings
+from service.settings.data import PatternSettings, QuotaSettings
 from service.settings.groups import ClientToolSettings, McpServerSettings
 
 ROOT = Path(__file__).parents[2]
@@ -44,6 +50,8 @@ def shown(default: object) -> str:
         return "needed"
     if default in (None, (), {}, ""):
         return "none"
+    if isinstance(default, tuple):
+        return f"`{json.dumps(default)}`"
     return f"`{str(default).lower() if isinstance(default, bool) else default}`"
 
 
@@ -61,10 +69,25 @@ def test_every_setting_is_documented_as_it_is_described(name: str) -> None:
     assert described[1:].removesuffix(".") in row_of(name, "Settings")
 
 
-@pytest.mark.parametrize("group", [McpServerSettings, ClientToolSettings])
-def test_every_setting_of_a_list_is_documented_with_its_default(group) -> None:
-    prefix = {McpServerSettings: "mcp_servers", ClientToolSettings: "client_tools"}[group]
-    for name, field in group.model_fields.items():
+LISTS = {
+    "api_keys": ApiKeySettings,
+    "role_rules": RuleSettings,
+    "redaction_patterns": PatternSettings,
+    "token_quotas": QuotaSettings,
+    "mcp_servers": McpServerSettings,
+    "client_tools": ClientToolSettings,
+}
+
+
+def test_every_list_of_tables_is_here() -> None:
+    tables = {name for name, default in setting_names() if default == () and "." not in name}
+
+    assert tables == set(LISTS)
+
+
+@pytest.mark.parametrize("prefix", LISTS)
+def test_every_setting_of_a_list_is_documented_with_its_default(prefix) -> None:
+    for name, field in LISTS[prefix].model_fields.items():
         row = row_of(f"{prefix}.{name}", "Settings")
 
         assert (field.description or "")[1:].removesuffix(".") in row
@@ -73,8 +96,7 @@ def test_every_setting_of_a_list_is_documented_with_its_default(group) -> None:
 
 def test_every_documented_setting_exists() -> None:
     known = {name for name, _ in setting_names()}
-    known |= {f"mcp_servers.{name}" for name in McpServerSettings.model_fields}
-    known |= {f"client_tools.{name}" for name in ClientToolSettings.model_fields}
+    known |= {f"{each}.{name}" for each, table in LISTS.items() for name in table.model_fields}
     documented = re.findall(r"^\| `([\w.]+)` \|", section("Settings"), re.MULTILINE)
 
     assert set(documented) == known
@@ -92,6 +114,22 @@ def test_the_example_of_a_configuration_file_can_be_read(tmp_path, monkeypatch) 
     assert settings.upstream.url is not None
     assert settings.mcp_servers
     assert settings.client_tools
+
+
+@pytest.mark.parametrize(
+    "example", re.findall(r"```toml\n(.*?)```", section("Who may do what"), re.DOTALL)
+)
+def test_the_examples_of_who_may_do_what_can_be_used(example: str) -> None:
+    settings = Settings(**tomllib.loads(example))
+
+    Policy(settings.authorization, settings.role_rules)
+    if settings.authentication.by in ("api_keys", "jwt"):
+        open_authenticator(settings)
+
+
+def test_the_table_of_roles_is_generated() -> None:
+    """`turnstile diagram --check` tells when it is stale."""
+    assert f"<!-- generated:policy -->\n{policy_table()}<!-- /generated:policy -->" in README
 
 
 # Routes and bodies.
@@ -204,7 +242,7 @@ def test_every_log_event_is_documented_with_its_level(event: str, level: str) ->
     "command", app.registered_commands, ids=lambda each: each.callback.__name__
 )
 def test_every_command_is_documented_with_its_options(command) -> None:
-    name = command.callback.__name__
+    name = command.callback.__name__.replace("_", "-")
     (row,) = re.findall(rf"^\| `turnstile {name} .*$", section("Command line"), re.MULTILINE)
     parameters = typer.main.get_command(app).commands[name].params
     options = [each for each in parameters if each.param_type_name == "option"]

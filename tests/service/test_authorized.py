@@ -4,7 +4,7 @@ import json
 
 from service.access.policy import ROLES
 from tests.support.applications import application
-from tests.support.people import ADMIN, ANN, NOBODY, key_of, people
+from tests.support.people import ADMIN, ALICE, credential, keys
 from tests.support.upstreams import Script, answer
 
 AUTHORIZED = "/v1/authorized"
@@ -12,7 +12,7 @@ HELLO = Script(answer("Hi"))
 
 
 async def authorized(app, who=None, body=None):
-    made, data = await app.ask("POST", AUTHORIZED, body, **(key_of(who) if who else {}))
+    made, data = await app.ask("POST", AUTHORIZED, body, **(credential(who) if who else {}))
     return made.status, json.loads(data)
 
 
@@ -30,12 +30,12 @@ async def test_without_authentication_everybody_is_the_developer():
 
 
 async def test_everybody_is_told_own_roles_and_actions():
-    async with application(HELLO, **people()) as app:
-        (_, ann), (_, root) = await authorized(app, ANN), await authorized(app, ADMIN)
+    async with application(HELLO, **keys()) as app:
+        (_, alice), (_, admin) = await authorized(app, ALICE), await authorized(app, ADMIN)
 
-    assert (ann["user_id"], ann["roles"]) == (ANN, ["user"])
-    assert root["roles"] == ["admin", "user"]
-    assert set(root["actions"]) > set(ann["actions"]) == set(ROLES["user"])
+    assert (alice["user_id"], alice["roles"]) == (ALICE, ["user"])
+    assert admin["roles"] == ["admin", "user"]
+    assert set(admin["actions"]) > set(alice["actions"]) == set(ROLES["user"])
 
 
 async def test_what_a_body_says_is_not_looked_at():
@@ -46,14 +46,15 @@ async def test_what_a_body_says_is_not_looked_at():
 
 
 async def test_who_may_not_even_ask_that_is_told_so():
-    async with application(HELLO, **people(default_roles=())) as app:
-        status, body = await authorized(app, NOBODY)
+    nothing = {"authorization": {"default_roles": ()}}
+    async with application(HELLO, **keys(), **nothing) as app:
+        status, body = await authorized(app, ALICE)
 
     assert (status, body["code"]) == (403, "forbidden")
 
 
 async def test_a_stranger_is_told_nothing():
-    async with application(HELLO, **people()) as app:
+    async with application(HELLO, **keys()) as app:
         status, body = await authorized(app)
 
     assert (status, body["code"]) == (401, "credential_missing")

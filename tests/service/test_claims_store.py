@@ -10,7 +10,7 @@ from service.storage.memory_claims import MemoryClaims
 from service.storage.redis.claims import RedisClaims
 from tests.support.clock import Clock
 from tests.support.databases import running_database
-from tests.support.kept_turns import count
+from tests.support.kept_rows import count
 from tests.support.redis_server import connected
 
 TTL_S = 60.0

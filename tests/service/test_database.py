@@ -1,13 +1,285 @@
 """The database of one process: transactions, what goes wrong in them, and how long they take."""
 
-from sqlalchemy import text
+import asyncio
+import stat
+import threading
+from contextlib import suppress
+
+import anyio
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import func, insert, select, text, update
+
+from service.errors import ConversationUnknown, SettingsInvalid, StorageUnavailable
+from service.settings.data import DatabaseSettings
+from service.storage.database.engine import open_sql_database
+from service.storage.database.tables import claims
+from tests.support.databases import running_database
+
+SHORT_S = 0.2
 
 
-async def test_x(database):
-    async with database.reading() as c:
-        assert (await c.scalar(text("select 1"))) == 1
+async def put(database, *keys):
+    """Keep claims, all or none."""
+    async with database.writing() as connection:
+        for key in keys:
+            row = {"key": key, "holder": "h", "expires_ms": 1}
+            await connection.execute(insert(claims), row)
 
 
-async def test_y(memory_database):
-    async with memory_database.reading() as c:
-        assert (await c.scalar(text("select 1"))) == 1
+async def keys(database):
+    """Return what is kept, in order."""
+    async with database.reading() as connection:
+        return list(
+            (await connection.execute(select(claims.c.key).order_by(claims.c.key))).scalars()
+        )
+
+
+async def test_what_was_written_is_there(any_database):
+    await put(any_database, "a", "b")
+
+    assert await keys(any_database) == ["a", "b"]
+
+
+async def test_of_a_transaction_that_fails_nothing_is_kept(any_database):
+    with pytest.raises(StorageUnavailable):
+        await put(any_database, "a", "b", "a")
+
+    assert await keys(any_database) == []
+
+
+async def test_a_refusal_undoes_what_was_written_and_is_told(any_database):
+    with pytest.raises(ConversationUnknown):
+        async with any_database.writing() as connection:
+            await connection.execute(insert(claims).values(key="a", holder="h", expires_ms=1))
+            raise ConversationUnknown
+
+    assert await keys(any_database) == []
+    await put(any_database, "b")
+
+
+async def test_a_bug_undoes_what_was_written_and_is_told(any_database):
+    with pytest.raises(ZeroDivisionError):
+        async with any_database.writing() as connection:
+            await connection.execute(insert(claims).values(key="a", holder="h", expires_ms=1))
+            raise ZeroDivisionError
+
+    assert await keys(any_database) == []
+    await put(any_database, "b")
+
+
+async def test_a_transaction_that_goes_on_after_an_error_is_not_half_kept(database):
+    with suppress(StorageUnavailable):
+        async with database.writing() as connection:
+            await connection.execute(insert(claims).values(key="a", holder="h", expires_ms=1))
+            with suppress(Exception):
+                await connection.execute(text("SELECT nothing FROM nowhere"))
+            await connection.execute(insert(claims).values(key="b", holder="h", expires_ms=1))
+
+    assert await keys(database) in ([], ["a", "b"])
+
+
+async def test_clients_and_the_log_see_nothing_of_what_was_asked(any_database, log):
+    with pytest.raises(StorageUnavailable) as refused:
+        await put(any_database, "secret", "secret")
+
+    assert "secret" not in refused.value.cause
+    (entry,) = [each for each in log if each["event"] == "database.failed"]
+    assert "secret" not in str(entry)
+    assert "Error" in entry["error"]
+
+
+async def test_a_failure_is_logged_when_it_begins_and_when_it_is_over(any_database, log):
+    for _ in range(3):
+        with suppress(StorageUnavailable):
+            await put(any_database, "a", "a")
+    await put(any_database, "b")
+    await put(any_database, "c")
+
+    said = [each["event"] for each in log if each["event"] != "database.migrated"]
+    assert said == ["database.failed", "database.recovered"]
+
+
+async def test_what_only_reads_cannot_write(file_url):
+    async with running_database(file_url) as database:
+        with pytest.raises(StorageUnavailable):
+            async with database.reading() as connection:
+                await connection.execute(insert(claims).values(key="a", holder="h", expires_ms=1))
+
+
+async def test_readers_wait_for_no_writer(database):
+    await put(database, "a")
+
+    async with database.writing() as connection:
+        await connection.execute(update(claims).values(holder="other"))
+        assert await keys(database) == ["a"]
+
+
+async def test_who_reads_in_a_file_sees_one_moment(file_url):
+    async with running_database(file_url) as database, database.reading() as connection:
+        before = await connection.scalar(select(func.count()).select_from(claims))
+        await put(database, "a")
+
+        assert await connection.scalar(select(func.count()).select_from(claims)) == before
+
+
+async def test_writers_wait_for_each_other(any_database):
+    async def add():
+        async with any_database.writing() as connection:
+            asked = select(claims.c.expires_ms).with_for_update()
+            now = (await connection.execute(asked)).scalar_one()
+            await anyio.lowlevel.checkpoint()
+            await connection.execute(update(claims).values(expires_ms=now + 1))
+
+    await put(any_database, "a")
+    async with anyio.create_task_group() as tasks:
+        for _ in range(20):
+            tasks.start_soon(add)
+
+    async with any_database.reading() as connection:
+        assert await connection.scalar(select(claims.c.expires_ms)) == 21
+
+
+async def test_more_than_there_are_connections_have_their_turn(database_url):
+    done = []
+
+    async def use(number):
+        await put(database, f"{number:03}")
+        done.append(await keys(database))
+
+    async with running_database(database_url, connections_limit=2) as database:
+        async with anyio.create_task_group() as tasks:
+            for number in range(40):
+                tasks.start_soon(use, number)
+
+        assert len(await keys(database)) == len(done) == 40
+
+
+async def test_a_transaction_that_takes_too_long_is_undone(database_url):
+    async with running_database(database_url, timeout_s=SHORT_S) as database:
+        with pytest.raises(StorageUnavailable) as refused:
+            async with database.writing() as connection:
+                await connection.execute(insert(claims).values(key="a", holder="h", expires_ms=1))
+                await anyio.sleep_forever()
+
+        assert refused.value.cause == "The database takes too long."
+        assert await keys(database) == []
+        await put(database, "b")
+
+
+async def test_who_waits_too_long_for_a_writer_is_told(database_url):
+    async with (
+        running_database(database_url) as slow,
+        running_database(database_url, timeout_s=SHORT_S) as database,
+    ):
+        await put(database, "a")
+        async with slow.writing() as connection:
+            await connection.execute(update(claims).values(holder="slow"))
+            with pytest.raises(StorageUnavailable):
+                async with database.writing() as other:
+                    await other.execute(update(claims).values(holder="quick"))
+
+        async with database.reading() as connection:
+            assert await connection.scalar(select(claims.c.holder)) == "slow"
+        await put(database, "b")
+
+
+@pytest.mark.parametrize("steps", range(40))
+async def test_who_is_cancelled_at_any_moment_leaves_all_or_nothing(database, steps):
+    async with asyncio.TaskGroup() as tasks:
+        writer = tasks.create_task(put(database, "a", "b"))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        writer.cancel()
+
+    assert await keys(database) in ([], ["a", "b"])
+    await put(database, "c")
+
+
+async def test_who_is_cancelled_while_it_waits_for_a_lock_leaves_at_once(processes, database):
+    await put(database, "a")
+    async with processes() as other, other.writing() as connection:
+        await connection.execute(update(claims).values(holder="other"))
+
+        with anyio.move_on_after(SHORT_S) as scope:
+            async with database.writing() as waiting:
+                await waiting.execute(update(claims).values(holder="ours"))
+
+        assert scope.cancelled_caught
+    await put(database, "b")
+
+
+async def test_nothing_is_left_of_a_process_that_has_ended(postgres_url, postgres_of_the_session):
+    name = postgres_url.rpartition("/")[2]
+    async with running_database(postgres_url) as database:
+        await put(database, "a")
+        assert postgres_of_the_session.connections(name) > 0
+
+    assert postgres_of_the_session.connections(name) == 0
+
+
+async def test_no_thread_is_left_of_a_file_that_was_closed(file_url):
+    before = threading.active_count()
+    async with running_database(file_url) as database:
+        await put(database, "a")
+        assert threading.active_count() > before
+
+    for each in threading.enumerate():
+        if each.name.startswith("sqlite"):
+            each.join()
+    assert threading.active_count() == before
+
+
+async def test_a_file_is_made_for_its_owner_only(tmp_path):
+    path = tmp_path / "state" / "turnstile.db"
+    async with running_database(f"sqlite:///{path}") as database:
+        await put(database, "a")
+        modes = {stat.S_IMODE(each.stat().st_mode) for each in path.parent.iterdir()}
+
+    assert modes == {0o600}
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+async def test_without_an_address_the_file_is_where_state_belongs(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    async with open_sql_database(DatabaseSettings()).running():
+        assert (tmp_path / "turnstile" / "turnstile.db").is_file()
+
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setenv("HOME", "/home/alice")
+    home = "sqlite:////home/alice/.local/state/turnstile/turnstile.db"
+    assert DatabaseSettings().address == home
+
+
+async def test_a_memory_ends_with_its_process(memory_database):
+    await put(memory_database, "a")
+
+    assert not memory_database.durable
+    async with running_database("sqlite://") as other:
+        assert await keys(other) == []
+
+
+def test_every_process_has_its_own_name(file_url):
+    settings = DatabaseSettings(url=SecretStr(file_url))
+    names = {open_sql_database(settings).process for _ in range(3)}
+
+    assert len(names) == 3
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nothing",
+        "mysql://u:secret@host/name",
+        "sqlite://secret@host/file",
+        "sqlite:///file.db?secret=1",
+        "postgresql+psycopg://u:secret@host/name",
+        "postgresql://u:secret@host:port/name",
+    ],
+)
+def test_what_is_no_address_is_refused_and_not_quoted(url):
+    with pytest.raises(SettingsInvalid) as refused:
+        open_sql_database(DatabaseSettings(url=SecretStr(url)))
+
+    assert "database.url" in refused.value.cause
+    assert "secret" not in str(refused.value)

@@ -8,7 +8,7 @@ import pytest
 
 from service.domain import Feedback
 from tests.support.applications import application
-from tests.support.people import ADMIN, ANN, BOB, key_of, people
+from tests.support.people import ADMIN, ALICE, BOB, credential, keys
 from tests.support.upstreams import NEVER, Script, answer, opening_chunk, says
 
 FEEDBACK = "/v1/feedback"
@@ -31,7 +31,7 @@ class Opinions:
 async def given(app, turn, who=None, **fields):
     """Give feedback and return status and body."""
     body = {"request_id": turn.headers["x-request-id"], **fields}
-    made, data = await app.ask("POST", FEEDBACK, body, **(key_of(who) if who else {}))
+    made, data = await app.ask("POST", FEEDBACK, body, **(credential(who) if who else {}))
     return made.status, json.loads(data)
 
 
@@ -69,7 +69,7 @@ async def test_feedback_is_kept_with_all_that_was_said(watched):
         {"text": "x" * 4_096},
         {"categories": ["other", "other"]},
     ],
-    ids=lambda said: next(iter(said)),
+    ids=["sentiment", "text", "long-text", "categories"],
 )
 async def test_one_thing_is_enough(said):
     async with application(HELLO) as app:
@@ -87,8 +87,8 @@ async def test_one_thing_is_enough(said):
         {"sentiment": 0},
         {"sentiment": 2},
         {"sentiment": "1"},
-        {"text": "x" * 4_097},
         {"text": 7},
+        {"text": "x" * 4_097},
         {"categories": ["boring"]},
         {"categories": ["other"] * 7},
         {"sentiment": 1, "user": "somebody"},
@@ -147,8 +147,8 @@ async def test_the_conversation_may_be_named_and_must_be_right_then():
 @pytest.mark.parametrize("who", [BOB, ADMIN])
 async def test_a_turn_of_somebody_else_is_as_if_it_were_not_there(who):
     """Nobody speaks for somebody else, whatever they may see."""
-    async with application(HELLO, **people()) as app:
-        turn = await app.ended(headers=key_of(ANN))
+    async with application(HELLO, **keys()) as app:
+        turn = await app.ended(headers=credential(ALICE))
         theirs = await given(app, turn, who, sentiment=1)
         conversation_id = turn.headers["x-conversation-id"]
         named = await given(app, turn, who, sentiment=1, conversation_id=conversation_id)

@@ -7,7 +7,7 @@ from service.errors import AnswersDiffer, AnswerTooLate, NotAwaiting
 from service.storage.database.paused import SqlPausedTurns
 from service.storage.database.tables import paused_turns
 from tests.support.clock import Clock
-from tests.support.kept_turns import (
+from tests.support.kept_rows import (
     count,
     paused_turn,
     put_conversation,

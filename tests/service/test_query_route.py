@@ -16,7 +16,7 @@ from service.wiring import open_services
 from tests.support.applications import TURNS, application, events
 from tests.support.asgi import ask, lifespan
 from tests.support.offers import OFFER
-from tests.support.people import ANN, BOB, key_of, people
+from tests.support.people import ALICE, BOB, credential, keys
 from tests.support.upstreams import NEVER, Script, answer, closing, opening_chunk, says
 from tests.support.waiting_turns import WAITS
 
@@ -211,9 +211,9 @@ async def test_what_is_refused_is_refused_as_for_a_stream():
 
 
 async def test_a_conversation_of_somebody_else_is_unknown():
-    async with application(HELLO, **people()) as app:
-        _, first = await asked(app, key_of(ANN))
-        made, body = await asked(app, key_of(BOB), conversation_id=first["conversation_id"])
+    async with application(HELLO, **keys()) as app:
+        _, first = await asked(app, credential(ALICE))
+        made, body = await asked(app, credential(BOB), conversation_id=first["conversation_id"])
 
     assert (made.status, body["code"]) == (404, "conversation_unknown")
 

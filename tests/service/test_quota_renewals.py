@@ -83,6 +83,7 @@ async def test_what_is_released_after_a_renewal_is_given_back_once(accounts, lim
     ("limit", "tokens", "renewal", "retry_after_s"),
     [
         (DAILY, 50, "is renewed at 1970-01-01T00:16:50.000Z", 8),
+        (DAILY, 100, "is renewed at 1970-01-01T00:16:50.000Z", 8),
         (DAILY, 101, "is renewed at 1970-01-01T00:16:50.000Z", None),
         (GROWING, 50, "is renewed at 1970-01-01T00:16:50.000Z", 8),
         (GROWING, 60, "is renewed at 1970-01-01T00:16:50.000Z", 8),

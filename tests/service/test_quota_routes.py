@@ -4,7 +4,7 @@ import json
 import re
 
 from tests.support.applications import application, events
-from tests.support.people import ANN, BOB, key_of, people
+from tests.support.people import ALICE, BOB, credential, keys
 from tests.support.upstreams import Script, answer
 
 QUOTAS = "/v1/quotas"
@@ -15,7 +15,7 @@ SHARED = {"name": "cluster", "scope": "cluster", "initial_tokens": 50_000}
 
 async def quotas(app, who=None):
     """Return the quotas by name."""
-    made, data = await app.ask("GET", QUOTAS, **(key_of(who) if who else {}))
+    made, data = await app.ask("GET", QUOTAS, **(credential(who) if who else {}))
     assert made.status == 200
     return {each["name"]: each for each in json.loads(data)["quotas"]}
 
@@ -52,9 +52,9 @@ async def test_what_is_left_is_what_the_last_turn_has_told():
 
 
 async def test_of_own_quotas_everybody_has_one_and_of_a_shared_one_all_have_the_same():
-    async with application(HELLO, token_quotas=[DAILY, SHARED], **people()) as app:
-        await app.ended(headers=key_of(ANN))
-        ann, bob = await quotas(app, ANN), await quotas(app, BOB)
+    async with application(HELLO, token_quotas=[DAILY, SHARED], **keys()) as app:
+        await app.ended(headers=credential(ALICE))
+        alice, bob = await quotas(app, ALICE), await quotas(app, BOB)
 
-    assert ann["daily"]["available"] < bob["daily"]["available"] == 10_000
-    assert ann["cluster"] == bob["cluster"]
+    assert alice["daily"]["available"] < bob["daily"]["available"] == 10_000
+    assert alice["cluster"] == bob["cluster"]

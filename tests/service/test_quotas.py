@@ -9,7 +9,7 @@ from service.storage.database.tables import quotas as quotas_table
 from service.storage.database.tables import reservations
 from tests.support.clock import Clock
 from tests.support.databases import running_database
-from tests.support.kept_turns import count
+from tests.support.kept_rows import count
 from tests.support.quota_accounts import A_PERIOD_MS, DAILY, ONCE, SHARED, START_MS, Accounts
 
 MOST = 2**53 - 1
@@ -150,6 +150,14 @@ async def test_accounts_stay_within_what_a_number_can_be(accounts):
     assert full == {"vast": MOST, "once": 100}
     assert emptied == {"vast": -MOST, "once": -MOST}
     assert await own.left() == {"vast": MOST, "once": -MOST}
+
+
+async def test_nothing_is_gained_by_using_less_than_nothing(accounts):
+    own = accounts(DAILY)
+    await own.reserve("a", 10)
+    await own.settle("a", -50)
+
+    assert await own.left() == {"daily": 100}
 
 
 async def test_users_of_any_name_have_accounts(accounts):

@@ -23,7 +23,7 @@ from service.storage.database.rows import from_json, to_json
 from statemachine import Call
 from tests.support.clock import Clock
 from tests.support.databases import running_database
-from tests.support.kept_turns import paused_turn, put_paused
+from tests.support.kept_rows import paused_turn, put_paused
 
 WAIT_S = 60.0
 BEGINS_S = 30.0

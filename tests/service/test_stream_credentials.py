@@ -113,13 +113,14 @@ async def test_a_ticket_opens_no_other_route():
             assert (made.status, json.loads(body)["code"]) == (401, "credential_missing"), target
 
 
-@pytest.mark.parametrize("change", [str.swapcase, lambda each: each[:-1], lambda each: f"A{each}"])
-async def test_an_altered_ticket_opens_nothing(change):
+async def test_an_altered_ticket_opens_nothing():
     async with application(HELLO, **keys()) as app:
         turn = await acting(app, "alice").ended()
-        altered = f"ticket={change(turn.headers['x-stream-ticket'])}"
+        ticket = turn.headers["x-stream-ticket"]
+        for altered in (ticket.swapcase(), ticket[:-1], f"A{ticket}", ticket.partition(".")[0]):
+            answered = await opened(app, turn, f"ticket={altered}")
 
-        assert await opened(app, turn, altered) == (401, "credential_invalid")
+            assert answered == (401, "credential_invalid"), altered
 
 
 @pytest.mark.parametrize("ticket", ["", ".", "a.b", "%C3%A4", "x" * 5_000, "..", "%00"])
@@ -263,12 +264,13 @@ async def test_a_turn_that_ends_before_the_credential_ends_in_order():
 
 
 async def test_a_slow_reader_is_told_as_well():
-    async with application(ENDLESS, **expiring()) as app:
-        async with acting(app, "old").turn(window=0) as turn:
-            await turn.begun()
+    async with application(ENDLESS, **expiring()) as app, acting(app, "new").turn() as turn:
+        await turn.part()
+        async with acting(app, "old").resume(turn, window=0) as slow:
+            await slow.begun()
             await anyio.sleep(SOON_S)
 
-            assert events(await turn.body())[-1]["data"]["code"] == "credential_expired"
+            assert events(await slow.body())[-1]["data"]["code"] == "credential_expired"
 
 
 async def test_one_question_and_one_answer_need_no_credential_that_lasts():

@@ -97,9 +97,10 @@ async def test_a_title_is_no_turn_of_the_conversation(log):
 
 
 async def test_readers_do_not_wait_for_a_title():
-    async with application(HELLO, Script(at_open=(NEVER,)), **GENERATES) as app:
+    async with application(HELLO, Script(at_open=(NEVER,)), HELLO, **GENERATES) as app:
         async with app.turn() as turn:
             assert names(await turn.body())[-1] == "end"
+        await asked(app, 2)
         next_turn = await app.goes_on(turn)
 
         assert next_turn.status == 200

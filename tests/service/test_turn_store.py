@@ -8,7 +8,7 @@ from service.domain import AttachmentNote, Leavings, Model, PastTurn
 from service.errors import ConversationUnknown
 from service.storage.history import HistoryBounds
 from tests.support.clock import Clock
-from tests.support.kept_turns import paused_turn
+from tests.support.kept_rows import paused_turn
 from tests.support.offers import LARGE, SMALL
 from tests.support.turn_stores import Told, names, past, thread_of, turns_on
 

@@ -1,14 +1,12 @@
 """An issuer of JSON Web Tokens with real keys, whose server is played below httpx."""
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any
 
-import httpx
 import jwt
-import respx
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
@@ -16,15 +14,20 @@ from service.access.authenticators.exchange import open_exchange
 from service.access.authenticators.jwks import IssuerKeys
 from service.access.authenticators.jwt import JsonWebTokens
 from service.settings.access import JwtSettings
+from tests.support.played_server import Answer, PlayedServer, Reply, held, says
 
-URL = "https://issuer.test/keys"
+PATH = "/keys"
+URL = f"https://issuer.test{PATH}"
 ISSUER = "https://issuer.test/realms/a"
 AUDIENCE = "turnstile"
 
 type Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
-type Reply = httpx.Response | Exception | Callable[[], Awaitable[httpx.Response]]
 
-_CURVES = {"P-256": ec.SECP256R1, "P-384": ec.SECP384R1, "P-521": ec.SECP521R1}
+_CURVES: Mapping[str, type[Any]] = {
+    "P-256": ec.SECP256R1,
+    "P-384": ec.SECP384R1,
+    "P-521": ec.SECP521R1,
+}
 
 
 @cache
@@ -83,31 +86,21 @@ def token(**changed: object) -> str:
     return signed(claims(**changed))
 
 
-class KeyServer:
-    """Where the keys of the issuer are; the last reply is given again and again."""
+class KeyServer(PlayedServer):
+    """Where the keys of the issuer are."""
 
     def __init__(self, *replies: Reply) -> None:
-        self.asked: list[httpx.Request] = []
-        self._replies = [*(replies or [publishes(jwk(private_key()))])]
+        super().__init__("https://issuer.test")
+        self.says(*(replies or [publishes(jwk(private_key()))]))
 
     def says(self, *replies: Reply) -> None:
-        """Give these from now on."""
-        self._replies = [*replies]
-
-    async def answer(self, request: httpx.Request) -> httpx.Response:
-        """Answer a request, as respx wants it."""
-        self.asked.append(request)
-        reply = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
-        if isinstance(reply, Exception):
-            raise reply
-        if isinstance(reply, httpx.Response):
-            return httpx.Response(reply.status_code, headers=reply.headers, content=reply.content)
-        return await reply()
+        """Give these from now on; the last one again and again."""
+        self.on(PATH, *replies)
 
 
-def publishes(*keys: object) -> httpx.Response:
+def publishes(*keys: object) -> Answer:
     """Return the answer that has these keys."""
-    return httpx.Response(200, json={"keys": keys})
+    return says({"keys": keys})
 
 
 def settings(**changed: object) -> JwtSettings:
@@ -125,9 +118,5 @@ async def recognising(
     assert given.jwks_url is not None
     exchange = open_exchange("jwt", given.jwks_url, given.ca_file, given.timeout_s)
     authenticator = JsonWebTokens(given, IssuerKeys(exchange, given))
-    async with respx.mock(assert_all_called=False, using="httpx") as router:
-        router.route(url__startswith="https://issuer.test").mock(
-            side_effect=(server or KeyServer()).answer
-        )
-        async with authenticator.running():
-            yield authenticator
+    async with (server or KeyServer()).playing(), held(authenticator.running()):
+        yield authenticator

@@ -1,99 +1,106 @@
-"""Conversations and turns as a database keeps them, put there without running any."""
+"""What a database file holds, as any other program sees it; and a file that somebody else holds."""
 
+import json
+import sqlite3
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Table, func, insert, select
+import anyio
 
-from service.domain import Conversation, PausedTurn, Plan, Thread
-from service.storage.database.engine import SqlDatabase
-from service.storage.database.paused import pause
-from service.storage.database.rows import to_json
-from service.storage.database.tables import conversations, turns
-from statemachine import Call
+from tests.support.applications import events
 
+type Row = Mapping[str, Any]
 
-def thread_of(name: str) -> Thread:
-    """Return a thread that is told from others by its name."""
-    return Thread("responses", (name,))
+_LISTS = frozenset(
+    {"attachments", "tool_calls", "tool_results", "shields", "referenced_documents", "rag_chunks"}
+)
 
 
-def paused_turn(name: str, conversation_id: str = "conversation") -> PausedTurn:
-    """Return a turn that waits for the result of a tool."""
-    plan = Plan("Hi", Conversation(conversation_id))
-    call = Call("c1", "add", "{}")
-    return PausedTurn(name, plan, thread_of(name), "t1", (call,), frozenset({name}))
+def address(path: Path) -> str:
+    """Return the address of a database file."""
+    return f"sqlite:///{path}"
 
 
-async def put_conversation(
-    database: SqlDatabase,
-    conversation_id: str,
-    user: str = "alice",
-    *,
-    at_s: float = 1.0,
-    **fields: Any,  # columns
-) -> None:
-    """Keep a conversation that was last used at a time."""
-    row: dict[str, Any] = {
-        "conversation_id": conversation_id,
-        "user": user,
-        "title": f"About {conversation_id}",
-        "created_ms": 0,
-        "last_ms": int(at_s * 1_000),
+def on_file(path: Path, **settings: object) -> dict[str, Any]:
+    """Return the settings of an application whose database is a file."""
+    return {"database": {"url": address(path), **settings}}
+
+
+def kept_turns(path: Path) -> list[Row]:
+    """Return the turns that a file holds, in the order in which they began."""
+    return [_row(each) for each in _rows(path, "SELECT * FROM turns ORDER BY began_ms, rowid")]
+
+
+def kept_conversations(path: Path) -> list[Row]:
+    """Return the conversations that a file holds."""
+    return [dict(each) for each in _rows(path, "SELECT * FROM conversations ORDER BY created_ms")]
+
+
+@asynccontextmanager
+async def locked(path: Path) -> AsyncIterator[None]:
+    """Keep everybody else from writing, as a process does that stands still while it writes."""
+    with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as connection:
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                # Who writes needs this event loop to come to an end.
+                await anyio.sleep(0.001)
+            else:
+                break
+        yield
+        connection.execute("ROLLBACK")
+
+
+def told(body: bytes) -> dict[str, Any]:
+    """Return what a native stream says of its turn, by the names of the columns."""
+    said = events(body)
+    last = said[-1]
+    found = {
+        "outcome": last["event"],
+        "answer": _answer(said),
+        "tool_calls": _of(said, "tool_call"),
+        "tool_results": _of(said, "tool_result"),
+        "shields": _of(said, "shield"),
     }
-    async with database.writing() as connection:
-        await connection.execute(insert(conversations).values(row | fields))
+    named = ("code", "finish_reason", "truncated", "input_tokens", "output_tokens", "usage")
+    found |= {each: last["data"][each] for each in named if each in last["data"]}
+    return found | _documents(last["data"])
 
 
-async def put_turn(
-    database: SqlDatabase,
-    request_id: str,
-    conversation_id: str,
-    user: str = "alice",
-    *,
-    ended_s: float | None = 1.0,
-    **fields: Any,  # columns
-) -> None:
-    """Keep a turn that ended at a time, or runs; it took no time."""
-    at_ms = int((ended_s or 0.0) * 1_000)
-    row: dict[str, Any] = {
-        "request_id": request_id,
-        "conversation_id": conversation_id,
-        "user": user,
-        "key": request_id,
-        "process": "p",
-        "touched_ms": at_ms,
-        "question": f"What is {request_id}?",
-        "answer": f"It is {request_id}.",
-        "outcome": None if ended_s is None else "end",
-        "began_ms": at_ms,
-        "ended_ms": None if ended_s is None else at_ms,
-    }
-    async with database.writing() as connection:
-        await connection.execute(insert(turns).values(row | fields))
+def agrees(row: Row, said: Mapping[str, Any]) -> bool:
+    """Tell whether what is kept of a turn is what its stream has said."""
+    return said == {name: row[name] for name in said}
 
 
-async def put_paused(
-    database: SqlDatabase,
-    request_id: str,
-    conversation_id: str = "conversation",
-    *,
-    expires_s: float,
-) -> PausedTurn:
-    """Let a turn wait until a time; its thread has its name."""
-    paused = paused_turn(request_id, conversation_id)
-    async with database.writing() as connection:
-        await pause(connection, paused, request_id, int(expires_s * 1_000))
-    return paused
+def _answer(said: list[dict[str, Any]]) -> str:
+    """Return what a turn has said; at its end it may say something else, which counts then."""
+    whole = [each["data"]["token"] for each in said if each["event"] == "turn_complete"]
+    pieces = (each["data"]["token"] for each in said if each["event"] == "token")
+    return whole[-1] if whole else "".join(pieces)
 
 
-async def count(database: SqlDatabase, table: Table) -> int:
-    """Return how many rows a table has."""
-    async with database.reading() as connection:
-        found = await connection.execute(select(func.count()).select_from(table))
-        rows: int = found.scalar_one()
-        return rows
+def _documents(data: Row) -> dict[str, Any]:
+    lists = ("referenced_documents", "rag_chunks")
+    return {each: data[each] for each in lists if each in data}
 
 
-def kept_thread(name: str) -> str:
-    """Return a thread as a column has it."""
-    return to_json(thread_of(name))
+def _of(said: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    found = [dict(each["data"]) for each in said if each["event"] == name]
+    for each in found:
+        del each["id"]
+    return found
+
+
+def _rows(path: Path, query: str) -> list[sqlite3.Row]:
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        connection.row_factory = sqlite3.Row
+        return connection.execute(query).fetchall()
+
+
+def _row(row: sqlite3.Row) -> Row:
+    values = dict(row)
+    values["truncated"] = bool(values["truncated"])
+    return values | {name: json.loads(values[name]) for name in _LISTS}

@@ -117,7 +117,7 @@ def open_exchange(where: str, url: AnyHttpUrl, ca_file: Path | None, timeout_s: 
 def _json_object(data: bytes) -> Mapping[str, object]:
     try:
         answer = msgspec.json.decode(data)
-    except (msgspec.DecodeError, RecursionError) as odd:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as odd:
         raise NoAnswer("the answer is not JSON") from odd
     if not isinstance(answer, dict):
         raise NoAnswer("the answer is not a JSON object")

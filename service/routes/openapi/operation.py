@@ -42,8 +42,8 @@ class Operation:
 
     `parameters` are names of `PARAMETERS`. Of `refusals` only those are named that follow neither
     from who may come in nor from the body. `asks` are examples of the body, by name.
-    `by_turn` tells that the turn itself may be refused, with its ids in the headers. `query` has
-    the parameters of the query that are checked like a body. `notes` are for people to read.
+    `of_turn` are the headers of a turn that was refused itself, for whatever went wrong upstream.
+    `query` has the parameters of the query that are checked like a body. `notes` are for people.
     """
 
     tag: str
@@ -52,7 +52,7 @@ class Operation:
     body: type[BaseModel] | None = None
     asks: Mapping[str, object] = field(default_factory=dict)
     refusals: tuple[Refusal, ...] = ()
-    by_turn: bool = False
+    of_turn: tuple[str, ...] = ()
     query: type[BaseModel] | None = None
     notes: str = ""
 

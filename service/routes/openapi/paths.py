@@ -15,8 +15,6 @@ from service.routes.openapi.schemas import plain, reference
 
 type Described = dict[str, Any]
 
-_OF_TURNS = ("X-Request-Id", "X-Conversation-Id", "Content-Location")
-
 
 def described(endpoint: Endpoint, operation: Operation) -> Described:
     """Return the Operation Object of a route."""
@@ -70,9 +68,9 @@ def _responses(endpoint: Endpoint, operation: Operation) -> Described:
     refused: dict[int, list[Shown]] = defaultdict(list)
     for each in shown(_refusals(endpoint, operation)).values():
         refused[each.status].append(each)
-    of_turns = {each.status_code for each in turn_failures()} if operation.by_turn else set()
+    of_turns = {each.status_code for each in turn_failures()}
     for status, errors in refused.items():
-        beside = _OF_TURNS if status in of_turns else ()
+        beside = operation.of_turn if status in of_turns else ()
         responses[str(status)] = _refused(errors, beside)
     return dict(sorted(responses.items()))
 
@@ -84,7 +82,7 @@ def _refusals(endpoint: Endpoint, operation: Operation) -> Iterator[Refusal]:
     if operation.body is not None:
         yield from BY_BODY
     yield from operation.refusals
-    if operation.by_turn:
+    if operation.of_turn:
         yield from turn_failures()
     yield from ALWAYS
 

@@ -38,7 +38,8 @@ from service.routes.openapi.schemas import reference
 
 _EVENTS, _TEXT = "text/event-stream", str(MediaType.TEXT)
 _IDS = ("X-Request-Id", "X-Conversation-Id", "Content-Location")
-_ASKED = (*_IDS, "X-Turnstile-Recording", "X-Stream-Ticket", "Idempotent-Replayed")
+_QUERIED = (*_IDS, "X-Turnstile-Recording", "Idempotent-Replayed")
+_ASKED = (*_QUERIED, "X-Stream-Ticket")
 _FORMS = ("names", "states")
 _CONVERSATION_ID = "d094e47d-1c25-4787-aa8c-bc9119170225"
 _REQUEST_ID = "f3927cd9-2f84-4310-acf8-56ca2b0015d7"
@@ -190,7 +191,7 @@ def operations(played: Examples) -> dict[str, Operation]:
             body=TurnBody,
             asks=_QUESTIONS,
             refusals=(*_TO_ASK, CursorInvalid),
-            by_turn=True,
+            of_turn=_ASKED,
         ),
         "POST /v1/streaming_query/interrupt": Operation(
             "Turns", (stopped,), body=InterruptBody, asks=_NAMED, refusals=to_stop
@@ -215,7 +216,7 @@ def operations(played: Examples) -> dict[str, Operation]:
             body=AnswersBody,
             asks=_ANSWERS,
             refusals=(*_TO_ENTER, CursorInvalid, TurnUnknown, *_NOT_OWED),
-            by_turn=True,
+            of_turn=_ASKED,
         ),
         "POST /v1/query": Operation(
             "Turns",
@@ -227,14 +228,14 @@ def operations(played: Examples) -> dict[str, Operation]:
                         JSON: Content(QueryAnswer, {"usual": _ANSWERED}),
                         _TEXT: Content(_TEXT_SCHEMA, played.text),
                     },
-                    _ASKED,
+                    _QUERIED,
                 ),
             ),
             parameters=("Idempotency-Key", "MCP-HEADERS"),
             body=TurnBody,
             asks=_QUESTIONS,
             refusals=_TO_ASK,
-            by_turn=True,
+            of_turn=_QUERIED,
         ),
     }
 

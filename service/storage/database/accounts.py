@@ -58,7 +58,7 @@ def new_account(limit: QuotaSettings, user: str, now_ms: int) -> Account:
 def renewed(account: Account, limit: QuotaSettings, now_ms: int) -> Account:
     """Return an account after the periods that are over."""
     period_ms = _period_ms(limit)
-    if period_ms is None or now_ms <= account.period_began_ms + period_ms:
+    if period_ms is None or now_ms < account.period_began_ms + period_ms:
         return account
     periods = (now_ms - account.period_began_ms) // period_ms
     left = limit.initial_tokens

@@ -51,7 +51,7 @@ _later = (
     .where(
         turns.c.conversation_id == bindparam("of_conversation"),
         turns.c.told,
-        turns.c.ended_ms >= bindparam("began"),
+        turns.c.ended_ms > bindparam("began"),
     )
     .exists()
 )

@@ -1,0 +1,293 @@
+"""A turn that cannot be stored says so, and is stored as soon as that is possible."""
+
+import json
+from contextlib import AsyncExitStack
+
+import anyio
+import pytest
+from anyio.lowlevel import checkpoint
+
+from service.domain import Kept, Leavings, Thread, TurnRecord
+from service.errors import StorageUnavailable
+from service.settings.data import DatabaseSettings
+from service.turns.unstored import Unstored
+from tests.support.applications import QUERY, TURNS, application, events, names
+from tests.support.kept_turns import agrees, kept_turns, locked, on_file, told
+from tests.support.upstreams import Script, ScriptedUpstream, answer, closing, opening_chunk, says
+from tests.support.waiting_turns import BOTH, GOES_ON, WAITS
+
+HELLO = Script(answer("Hel", "lo"))
+KEY = {"Idempotency-Key": "a-key"}
+QUICK = {"timeout_s": 0.1, "checkpoint_s": 3_600.0}
+"""What is done beside the turns would be in the way."""
+
+
+@pytest.fixture
+def path(tmp_path):
+    """Return where the database is."""
+    return tmp_path / "turnstile.db"
+
+
+def waiting(go_on, *rest):
+    """Return a script that has said something when it waits."""
+    return Script((opening_chunk(), says("Hel"), go_on, *(rest or (says("lo"), *closing("Hello")))))
+
+
+async def logged(log, event):
+    """Wait for a line of the log, and return it."""
+    with anyio.fail_after(5):
+        while not (found := [each for each in log if each["event"] == event]):
+            await checkpoint()
+    return found[0]
+
+
+async def unstored(app, path, go_on, **fields):
+    """Run a turn that cannot be stored when it ends; return it and its body."""
+    async with app.turn(**fields) as turn:
+        body = await turn.part()
+        async with locked(path):
+            go_on.set()
+            body += await turn.body()
+    return turn, body
+
+
+async def unstored_turns(app):
+    """Return how many turns wait, as the metrics say."""
+    _, text = await app.ask("GET", "/metrics")
+    (line,) = [each for each in text.decode().splitlines() if each.startswith(WAITING)]
+    return float(line.split()[1])
+
+
+WAITING = "turnstile_turns_unstored "
+
+
+async def test_a_turn_says_that_it_is_stored(path):
+    async with application(HELLO, **on_file(path)) as app, app.turn() as turn:
+        body = await turn.body()
+
+    assert events(body)[-1]["data"]["stored"] is True
+    assert agrees(kept_turns(path)[0], told(body))
+
+
+async def test_what_ends_with_the_process_is_not_called_stored():
+    async with application(HELLO) as app, app.turn() as turn:
+        last = events(await turn.body())[-1]
+
+        assert await app.services.turns.known(turn.headers["x-request-id"], None)
+    assert (last["event"], last["data"]["stored"]) == ("end", False)
+
+
+async def test_a_turn_that_cannot_be_stored_ends_in_order_and_says_so(path, log):
+    go_on = anyio.Event()
+    async with application(waiting(go_on), **on_file(path, **QUICK)) as app:
+        turn, body = await unstored(app, path, go_on)
+        waits = await unstored_turns(app)
+        line = await logged(log, "turn.not_stored")
+
+    last = events(body)[-1]
+    assert (last["event"], last["data"]["stored"]) == ("end", False)
+    assert line["request_id"] == turn.headers["x-request-id"]
+    assert line["cause"] == "The database takes too long."
+    assert waits == 1
+
+
+async def test_it_is_stored_later_as_it_was_said(path, log):
+    go_on = anyio.Event()
+    async with application(waiting(go_on), **on_file(path, **QUICK)) as app:
+        turn, body = await unstored(app, path, go_on)
+        before = kept_turns(path)[0]["outcome"]
+        line = await logged(log, "turn.stored_late")
+
+        assert await unstored_turns(app) == 0
+    assert before is None
+    assert line["request_id"] == turn.headers["x-request-id"]
+    assert agrees(kept_turns(path)[0], told(body))
+
+
+async def test_the_next_question_knows_of_it(path, log):
+    go_on = anyio.Event()
+    async with application(waiting(go_on), HELLO, **on_file(path, **QUICK)) as app:
+        turn, _ = await unstored(app, path, go_on)
+        await logged(log, "turn.stored_late")
+        await app.goes_on(turn)
+
+    assert [each.answer for each in app.upstream.plans[1].conversation.turns] == ["Hello"]
+
+
+async def test_a_turn_that_waits_can_be_answered_when_that_is_stored(path, log):
+    go_on = anyio.Event()
+    scripts = waiting(go_on, *WAITS.body[2:]), GOES_ON
+    async with application(*scripts, **on_file(path, **QUICK)) as app:
+        turn, body = await unstored(app, path, go_on)
+        async with app.answer(turn, **BOTH) as too_early:
+            refused = await too_early.json()
+        await logged(log, "turn.stored_late")
+        async with app.answer(turn, **BOTH) as again:
+            assert names(await again.body())[-1] == "end"
+
+    last = events(body)[-1]
+    assert last["event"] == "awaiting_input"
+    assert "answer_within_s" not in last["data"]
+    assert (too_early.status, refused["code"]) == (409, "not_awaiting")
+
+
+async def test_a_process_that_stops_stores_what_is_left(path, log):
+    go_on = anyio.Event()
+    async with application(waiting(go_on), **on_file(path, **QUICK)) as app:
+        _, body = await unstored(app, path, go_on)
+
+    assert agrees(kept_turns(path)[0], told(body))
+    assert not [each for each in log if each["event"] == "turn.given_up"]
+
+
+async def test_what_is_lost_with_the_process_is_an_error_in_the_log(path, log):
+    go_on, lock = anyio.Event(), AsyncExitStack()
+    async with application(waiting(go_on), **on_file(path, **QUICK)) as app:
+        async with app.turn() as turn:
+            await turn.part()
+            await lock.enter_async_context(locked(path))
+            go_on.set()
+            await turn.body()
+    await lock.aclose()
+
+    (line,) = [each for each in log if each["event"] == "turn.given_up"]
+    assert (line["reason"], line["log_level"]) == ("stopping", "error")
+    assert line["request_id"] == turn.headers["x-request-id"]
+
+
+async def test_readers_do_not_wait_for_more_than_one_try(path):
+    """Not for each thing that the database would be asked besides."""
+    go_on = anyio.Event()
+    async with application(waiting(go_on), **on_file(path, **QUICK | {"timeout_s": 0.5})) as app:
+        async with app.turn() as turn:
+            await turn.part()
+            async with locked(path):
+                go_on.set()
+                began_at = anyio.current_time()
+                await turn.body()
+                took_s = anyio.current_time() - began_at
+
+    assert 0.5 <= took_s < 0.95
+
+
+async def test_a_question_that_cannot_be_kept_is_not_asked(path):
+    async with application(HELLO, **on_file(path, **QUICK)) as app:
+        async with locked(path):
+            refused, body = await app.ask("POST", TURNS, QUERY, **KEY)
+        async with app.turn(headers=KEY) as turn:
+            await turn.body()
+
+    assert (refused.status, refused.headers["retry-after"]) == (503, "2")
+    assert json.loads(body)["code"] == "storage_unavailable"
+    assert [each.opened.is_set() for each in app.upstream.turns].count(True) == 1
+    assert turn.status == 200
+    assert len(kept_turns(path)) == 1
+
+
+async def test_one_that_was_taken_for_abandoned_is_stored_as_it_was_said(path, log):
+    """The database comes back after so long that the turn counts as dead."""
+    go_on = anyio.Event()
+    async with application(waiting(go_on), HELLO, **on_file(path, **QUICK)) as app:
+        turn, body = await unstored(app, path, go_on)
+        clock = app.services.turns._clock
+        app.services.turns._clock = lambda: clock() + 3_600
+        await app.services.checkpoints._keep()
+        await logged(log, "turn.stored_late")
+        app.services.turns._clock = clock
+        await app.goes_on(turn)
+
+    assert agrees(kept_turns(path)[0], told(body))
+    assert not [each for each in log if each["event"] == "turn.abandoned"]
+    assert [each.answer for each in app.upstream.plans[1].conversation.turns] == ["Hello"]
+
+
+class Store:
+    """A database that cannot be reached for so many attempts; see `Turns.end`."""
+
+    def __init__(self, failures=0, kept=()):
+        self.failures = failures
+        self.kept = {"r1": Kept(), "r2": Kept(), "r3": Kept()} | dict(kept)
+        self.ended = []
+
+    async def end(self, turn, left):
+        if self.failures:
+            self.failures -= 1
+            raise StorageUnavailable("It is not there.")
+        self.ended.append(turn.request_id)
+        return self.kept[turn.request_id]
+
+
+def late(store, *names, upstream=None, **settings):
+    """Return turns that could not be stored."""
+    kept = Unstored(store, upstream or ScriptedUpstream(), DatabaseSettings(**settings))
+    for each in names:
+        kept.add(TurnRecord(each, "c", "alice", each, "Hi", 1.0, outcome="end"), Leavings())
+    return kept
+
+
+def given_up(log):
+    return [(each["request_id"], each["reason"]) for each in log if each["event"] == "turn.given_up"]
+
+
+async def test_the_oldest_are_stored_first_until_one_fails_again():
+    store = Store()
+    kept = late(store, "r1", "r2")
+    store.failures = 1
+
+    assert not await kept.keep()
+    assert await kept.keep()
+    assert store.ended == ["r1", "r2"]
+    assert kept.count == 0
+
+
+async def test_of_too_many_the_oldest_is_given_up(log):
+    kept = late(Store(), "r1", "r2", "r3", retries_limit=2)
+
+    assert given_up(log) == [("r1", "too_many")]
+    assert kept.count == 2
+
+
+async def test_nothing_is_kept_for_later_when_that_is_the_limit(log):
+    assert late(Store(), "r1", retries_limit=0).count == 0
+    assert given_up(log) == [("r1", "too_many")]
+
+
+async def test_one_that_has_waited_for_too_long_is_given_up(log):
+    store = Store()
+    kept = late(store, "r1", retry_timeout_s=0.001)
+    await anyio.sleep(0.01)
+
+    assert await kept.keep()
+    assert (store.ended, given_up(log)) == ([], [("r1", "too_late")])
+
+
+async def test_one_that_is_no_longer_ours_is_given_up(log):
+    kept = late(Store(kept={"r1": None}), "r1", "r2")
+
+    assert await kept.keep()
+    assert given_up(log) == [("r1", "not_ours")]
+    assert kept.count == 0
+
+
+async def test_threads_that_nobody_needs_then_are_deleted():
+    upstream, thread = ScriptedUpstream(), Thread("scripted", ("old",))
+    kept = late(Store(kept={"r1": Kept((thread,))}), "r1", upstream=upstream)
+    await kept.keep()
+
+    assert upstream.forgotten == [thread]
+
+
+async def test_what_comes_while_others_are_tried_is_tried_as_well():
+    store = Store(failures=1)
+    kept = late(store, "r1")
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(kept.run)
+            while store.failures:
+                await anyio.sleep(0.01)
+            kept.add(TurnRecord("r2", "c", "alice", "r2", "Hi", 1.0), Leavings())
+            while kept.count:
+                await anyio.sleep(0.01)
+            tasks.cancel_scope.cancel()
+
+    assert store.ended == ["r1", "r2"]
