@@ -29,6 +29,9 @@ _ASSIGNED = rf"""
 """
 """Also as the next field of a list, `name: PASSWORD` and `value: ...`."""
 
+_IN_URL = r"""[^\s"'<>\\@:]{0,256}+ (?: : (?! // ) [^\s"'<>\\@:]{0,256}+ ){0,8}+"""
+"""Also with letters that should have been escaped; another address ends it."""
+
 _OF_PASSWORDS = r"(?: pass (?: word | wd | phrase | wort ) | pwd ) \d{0,2}"
 _OF_SECRETS = r"""
     (?: (?<= (?: api | access | secret | private | client | encryption | signing | shared | account
@@ -135,8 +138,8 @@ TOKENS = (
     ),
     finder(
         "url_password",
-        r""":// [^\s:/@?\#"'<>\\]{0,128}+ : (?! \d{1,5} [/?\#] )
-        (?P<secret> [^\s"'<>\\@]{1,256}+ (?: @ [^\s"'<>\\@/]{1,256}+ (?= @ ) )*+ ) @ (?= [\w\[] )""",
+        rf""":// [^\s:/@?\#"'<>\\]{{0,128}}+ : (?! \d{{1,5}} [/?\#] )
+        (?P<secret> {_IN_URL} (?: @ {_IN_URL} (?= @ ) ){{0,4}}+ ) @ (?= [\w\[] )""",
         "://",
         judge=_in_url,
     ),

@@ -52,7 +52,7 @@ _IP_ADDRESSES = (
     # Only what is in use: what else looks like one is code or a time.
     folded(
         "ip_address",
-        r"""(?<! [\w:.] )
+        r"""(?= [236f:] ) (?<! [\w:.] )
         (?= [23][0-9a-f]{3} : | f[cdf][0-9a-f]{2} : | fe[89ab][0-9a-f] : | 64:ff9b: | ::ffff: )
         (?: [0-9a-f]{0,4} : ){2,7} (?: (?: \d{1,3} \. ){3} \d{1,3} | [0-9a-f]{1,4} | (?<= :: ) )
         (?! \w | : [\w:] | \. \d )""",

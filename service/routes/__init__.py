@@ -1,5 +1,6 @@
 """Which URL does what, and which action it needs. Every route of the service is in this table."""
 
+import re
 from collections.abc import Mapping
 
 from starlette.requests import Request
@@ -63,8 +64,15 @@ def starlette_routes() -> list[BaseRoute]:
     by_path: dict[str, dict[str, Handler]] = {}
     for each in ROUTES:
         by_path.setdefault(each.path, {})[each.method] = _entered(each)
-    routes = [Route(path, _by_method(each), methods=list(each)) for path, each in by_path.items()]
+    routes = [_route(path, handlers) for path, handlers in by_path.items()]
     return [*routes, Mount("/web", page.web_files)]
+
+
+def _route(path: str, handlers: Mapping[str, Handler]) -> Route:
+    route = Route(path, _by_method(handlers), methods=list(handlers))
+    # Starlette ends it with `$`, which is also before a line break at the end of an address.
+    route.path_regex = re.compile(route.path_regex.pattern.removesuffix("$") + r"\Z")
+    return route
 
 
 def _by_method(handlers: Mapping[str, Handler]) -> Handler:

@@ -1,7 +1,7 @@
 """A question with one answer: the same turn as that of a stream, read to its end."""
 
 import math
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.domain import MediaType, TurnIds, TurnRecord
-from service.errors import LogUnavailable, StorageUnavailable, TurnRefused
+from service.errors import LogUnavailable, TurnOver, TurnRefused
 from service.ports import LogReader
 from service.routes.answers import JsonAnswer, QueryAnswer
 from service.routes.bodies import TurnBody, read_turn
@@ -122,9 +122,8 @@ async def _read(reader: LogReader, told: _Told) -> Emission:
 
 
 async def _until_left(request: Request, waiting: anyio.CancelScope) -> None:
-    """End the wait when the client has left."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+    """End the wait when the client has left: after a whole body nothing else can come."""
+    await request.receive()
     waiting.cancel()
 
 
@@ -134,17 +133,22 @@ def _refused(failure: Failure) -> TurnRefused:
 
 
 async def _record(services: Services, body: TurnBody, told: _Told) -> TurnRecord:
-    """Return what is to be told of the turn; what was lost of its events may have been stored."""
+    """Return what is to be told of the turn; what the log has lost of it was stored.
+
+    Raises:
+        TurnOver: it was not, or it was deleted since.
+        StorageUnavailable: it cannot be read for now.
+    """
     ids = told.ids
-    if not told.whole:
-        with suppress(StorageUnavailable):
-            stored = await services.turns.known(ids.request_id, ids.user)
-            if stored is not None and stored.outcome is not None:
-                return stored
-    begun = TurnRecord(
-        ids.request_id, ids.conversation_id, ids.user, ids.request_id, body.query, began_at=0.0
-    )
-    return ended(begun, told.summary, told=False, ended_at=0.0)
+    if told.whole:
+        begun = TurnRecord(
+            ids.request_id, ids.conversation_id, ids.user, ids.request_id, body.query, began_at=0.0
+        )
+        return ended(begun, told.summary, told=False, ended_at=0.0)
+    stored = await services.turns.known(ids.request_id, ids.user)
+    if stored is None or stored.outcome is None:
+        raise TurnOver("What it has said is no longer kept.")
+    return stored
 
 
 def _answer(record: TurnRecord, last: Emission) -> QueryAnswer:

@@ -15,9 +15,13 @@ from service.domain import Answers, PausedTurn, UpstreamInfo
 from service.settings import Settings
 from service.wiring import services_on
 from statemachine import CallStatus, ToolCallCompleted, TurnResumed
+from tests.support.fixtures import no_settings_of_the_developer
+from tests.support.people import credential
 from tests.support.recordings import demonstrations
 from tests.support.server import served, served_here
 from tests.support.upstreams import Script, ScriptedTurn, ScriptedUpstream
+
+__all__ = ["no_settings_of_the_developer"]
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 PLAIN_HOST = "turnstile.test"
@@ -41,6 +45,11 @@ def answer_of(recording: str) -> str:
     payloads: list[Any] = [chunk["event"]["payload"] for chunk in stream.chunks]
     deltas = [payload["delta"] for payload in payloads if "delta" in payload]
     return "".join(delta["text"] for delta in deltas if delta["type"] == "text")
+
+
+def key_of(name: str) -> str:
+    """Return the key of a name, as somebody would paste it."""
+    return credential(name)["Authorization"].removeprefix("Bearer ")
 
 
 @dataclass(slots=True)
@@ -67,6 +76,20 @@ class Tab:
     def text(self, selector: str) -> str:
         """Return the exact text of an element."""
         return self.page.locator(selector).first.text_content() or ""
+
+    def shows(self, selector: str) -> bool:
+        """Return whether one of these elements can be seen."""
+        return self.page.locator(selector).locator("visible=true").count() > 0
+
+    def sign_in(self, name: str) -> None:
+        """Give the key of a name, with the keyboard; see `tests.support.people`."""
+        self.page.fill("#credential", key_of(name))
+        self.page.press("#credential", "Enter")
+        self.page.wait_for_selector("#sign-in", state="hidden", timeout=PATIENCE_MS)
+
+    def asks_who(self) -> None:
+        """Wait until the page asks for a credential."""
+        self.page.wait_for_selector("#sign-in", timeout=PATIENCE_MS)
 
     def turn(self, name: str) -> str | None:
         """Return what the page says of the turn."""
@@ -138,7 +161,7 @@ def opened(chromium: Browser, url: str, viewport: dict[str, int]) -> Iterator[Ta
     tab.page.on("console", lambda message: tab.complaints.append(f"{message.type}: {message.text}"))
     tab.page.on("pageerror", lambda error: tab.complaints.append(f"pageerror: {error}"))
     tab.page.goto(url)
-    tab.page.wait_for_selector("#upstream:not([hidden])")
+    tab.page.wait_for_selector("#upstream:not([hidden]), #sign-in:not([hidden])")
     tab.page.wait_for_selector("#diagram svg", state="attached")
     yield tab
     context.close()

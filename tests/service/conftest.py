@@ -15,7 +15,11 @@ from tests.support.databases import (
 )
 from tests.support.fixtures import anyio_backend, log, no_settings_of_the_developer
 from tests.support.log_pairs import log_clock, log_kind, logs
-from tests.support.postgres_server import mortal_postgres, postgres_of_the_session
+from tests.support.postgres_server import (
+    mortal_postgres,
+    postgres_of_the_session,
+    pristine_postgres,
+)
 from tests.support.redis_server import (
     lasting_redis,
     mortal_redis,
@@ -45,6 +49,7 @@ __all__ = [
     "postgres_url",
     "prepared_file",
     "prepared_template",
+    "pristine_postgres",
     "processes",
     "redis_of_the_session",
     "redis_server",

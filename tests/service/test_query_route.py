@@ -3,9 +3,7 @@
 import json
 from dataclasses import replace
 
-import anyio
 import pytest
-from anyio import wait_all_tasks_blocked
 
 from service.app import create_app
 from service.errors import LogUnavailable, UpstreamError
@@ -17,33 +15,12 @@ from tests.support.applications import TURNS, application, events
 from tests.support.asgi import ask, lifespan
 from tests.support.offers import OFFER
 from tests.support.people import ALICE, BOB, credential, keys
-from tests.support.upstreams import NEVER, Script, answer, closing, opening_chunk, says
+from tests.support.queries import ASKED, BODY, ENDLESS, HELLO, QUERY, asked, running_turn, stop
+from tests.support.upstreams import Script, answer, opening_chunk, says
 from tests.support.waiting_turns import WAITS
 
-QUERY = "/v1/query"
-ASKED = {"query": "What is a pod?"}
-BODY = json.dumps(ASKED).encode()
-HELLO = Script(answer("Hel", "lo"))
-ENDLESS = Script((opening_chunk(), says("Hi"), NEVER))
 KEY = {"Idempotency-Key": "a-key"}
 TITLES = list(load_recordings(PACKAGED).sessions)
-
-
-async def asked(app, headers=None, **fields):
-    """Ask, and return the exchange and what was answered."""
-    made, data = await app.ask("POST", QUERY, ASKED | fields, **(headers or {}))
-    return made, json.loads(data)
-
-
-async def running_turn(app):
-    """Return the turn that runs, when it has said what it has to say."""
-    await wait_all_tasks_blocked()
-    (turn,) = app.services.live.turns
-    return turn
-
-
-async def stop(app, turn):
-    await app.ask("POST", f"{TURNS}/{turn.ids.request_id}/interrupt")
 
 
 # What is answered.
@@ -257,82 +234,3 @@ async def test_a_turn_that_cannot_be_read_here_can_be_followed_later(forgets):
     assert (made.status, body["code"]) == (503, "log_unavailable")
     assert body["conversation_id"] == made.headers["x-conversation-id"]
     assert events(stream)[-1]["event"] == "end"
-
-
-# The same question again.
-
-
-async def test_a_repeated_question_has_the_same_answer():
-    async with application(HELLO) as app:
-        first, said = await asked(app, KEY)
-        again, repeated = await asked(app, KEY)
-
-    assert said == repeated
-    assert again.headers["idempotent-replayed"] == "true"
-    assert "idempotent-replayed" not in first.headers
-    assert len(app.upstream.turns) == 1
-
-
-async def test_a_question_that_was_asked_as_a_stream_may_be_repeated_without():
-    async with application(HELLO) as app:
-        async with app.turn(headers=KEY) as turn:
-            await turn.body()
-        made, body = await asked(app, KEY)
-
-    assert made.headers["x-request-id"] == turn.headers["x-request-id"]
-    assert body["response"] == "Hello"
-
-
-async def test_what_the_log_has_lost_is_told_from_what_was_stored():
-    pieces = ["A long piece of an answer. "] * 200
-    async with application(Script(answer(*pieces)), log_turn_limit_bytes=1_024) as app:
-        _, first = await asked(app, KEY)
-        _, again = await asked(app, KEY)
-
-    assert first["response"] == "".join(pieces)
-    assert again == first
-
-
-# Who waits.
-
-
-async def test_a_client_that_leaves_ends_nothing():
-    go_on = anyio.Event()
-    script = Script((opening_chunk(), says("Hel"), go_on, says("lo"), *closing("Hello")))
-    async with application(script) as app:
-        async with app.exchange("POST", QUERY, body=BODY):
-            turn = await running_turn(app)
-            assert app.services.readers.count(turn.ids.request_id) == 1
-        assert app.services.readers.open == 0
-        go_on.set()
-        await turn.done.wait()
-
-    assert turn.stream.summary.outcome == "end"
-
-
-async def test_a_turn_is_not_cancelled_while_somebody_waits_for_it():
-    async with application(ENDLESS, disconnect_grace_s=0.05) as app:
-        body = json.dumps({**ASKED, "on_disconnect": "cancel"}).encode()
-        async with app.exchange("POST", QUERY, body=body) as made:
-            turn = await running_turn(app)
-            with anyio.move_on_after(0.3):
-                await turn.done.wait()
-            waited_for = not turn.done.is_set()
-            made.disconnect()
-            await turn.done.wait()
-
-    assert waited_for
-    assert turn.interrupted
-
-
-async def test_who_waits_counts_among_the_open_streams():
-    async with (
-        application(ENDLESS, streams={"per_user_limit": 1}) as app,
-        app.exchange("POST", QUERY, body=BODY) as waiting,
-    ):
-        turn = await running_turn(app)
-        other, body = await asked(app)
-        await stop(app, turn)
-        await waiting.json()
-
-    assert (other.status, body["code"]) == (429, "too_many_own_streams")

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import jsonschema_rs
 
@@ -88,7 +88,7 @@ def _codes(answer: Mapping[str, Any]) -> list[str]:
 
 def route_of(method: str, path: str) -> str | None:
     """Return the route that takes a request, None when there is none; `HEAD` is taken as `GET`."""
-    method = "GET" if method == "HEAD" else method
+    method, path = "GET" if method == "HEAD" else method, unquote(path)
     for each in ROUTES:
         pattern = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(each.path))
         if each.method == method and re.fullmatch(pattern, path, re.DOTALL):

@@ -184,14 +184,11 @@ def aside[T](ask: Callable[[], Awaitable[T]]) -> T:
 
 
 @contextmanager
-def running_postgres() -> Iterator[PostgresServer]:
-    """Run a server until the context is left."""
-    with TemporaryDirectory(prefix="turnstile-postgres-") as directory:
-        home = Path(directory) / "data"
-        account = _account()
-        if account is not None:
-            os.chown(directory, account.pw_uid, account.pw_gid)
-        _initialise(home)
+def running_postgres(pristine: Path) -> Iterator[PostgresServer]:
+    """Run a server on a copy of what another one began with, until the context is left."""
+    with _directory() as directory:
+        home = directory / "data"
+        subprocess.run(["cp", "--archive", pristine, home], check=True)
         server = PostgresServer(home)
         server.start()
         try:
@@ -201,17 +198,35 @@ def running_postgres() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session")
-def postgres_of_the_session() -> Iterator[PostgresServer]:
+def pristine_postgres() -> Iterator[Path]:
+    """What a server begins with."""
+    with _directory() as directory:
+        _initialise(directory / "data")
+        yield directory / "data"
+
+
+@pytest.fixture(scope="session")
+def postgres_of_the_session(pristine_postgres: Path) -> Iterator[PostgresServer]:
     """The one server of all tests that do it no harm."""
-    with running_postgres() as server:
+    with running_postgres(pristine_postgres) as server:
         yield server
 
 
 @pytest.fixture
-def mortal_postgres() -> Iterator[PostgresServer]:
+def mortal_postgres(pristine_postgres: Path) -> Iterator[PostgresServer]:
     """A server of its own for a test that pauses or kills it."""
-    with running_postgres() as server:
+    with running_postgres(pristine_postgres) as server:
         yield server
+
+
+@contextmanager
+def _directory() -> Iterator[Path]:
+    """Make a directory for what a server keeps, which is the server's."""
+    with TemporaryDirectory(prefix="turnstile-postgres-") as directory:
+        account = _account()
+        if account is not None:
+            os.chown(directory, account.pw_uid, account.pw_gid)
+        yield Path(directory)
 
 
 def _initialise(home: Path) -> None:

@@ -25,7 +25,11 @@ ANNOUNCEMENT = "Turnstile is at "
 def clean_environment(**settings: str) -> dict[str, str]:
     """Return this environment without settings of ours but these and those of all tests."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TURNSTILE_")}
-    return kept | SETTINGS_OF_TESTS | {f"TURNSTILE_{name.upper()}": value for name, value in settings.items()}
+    return (
+        kept
+        | SETTINGS_OF_TESTS
+        | {f"TURNSTILE_{name.upper()}": value for name, value in settings.items()}
+    )
 
 
 def turnstile(*arguments: str, **settings: str) -> subprocess.CompletedProcess[bytes]:

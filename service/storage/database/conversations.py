@@ -51,7 +51,7 @@ class SqlConversations:
     async def page(self, user: str | None, limit: int, cursor: str | None) -> ConversationPage:
         """See `Conversations.page`."""
         listed = f"conversations of {user!r}"
-        asked = _newest(user, limit, place_of(listed, cursor))
+        asked = newest_conversations(user, limit, place_of(listed, cursor))
         async with self._database.reading() as connection:
             rows = (await connection.execute(asked)).all()
         shown = tuple(note_from(row) for row in rows[:limit])
@@ -68,7 +68,7 @@ class SqlConversations:
         asked = select(*_NOTE).where(*_owned(conversation_id, user))
         async with self._database.reading() as connection:
             note = _known((await connection.execute(asked)).one_or_none())
-            asked_turns = _latest(conversation_id, limit, place_of(listed, cursor))
+            asked_turns = latest_turns(conversation_id, limit, place_of(listed, cursor))
             rows = (await connection.execute(asked_turns)).all()
         shown = tuple(turn_from(row) for row in reversed(rows[:limit]))
         if len(rows) <= limit:
@@ -159,7 +159,7 @@ class SqlConversations:
         return len(rows), [*threads, *await _forget_empty(connection, touched, asked)]
 
 
-def _newest(user: str | None, limit: int, after: Place | None) -> Select[Any]:
+def newest_conversations(user: str | None, limit: int, after: Place | None) -> Select[Any]:
     """Return the question for the conversations after a place, and one more."""
     newest = (_conversations.last_ms, _conversations.conversation_id)
     asked = select(*_NOTE).order_by(*(each.desc() for each in newest)).limit(limit + 1)
@@ -170,7 +170,7 @@ def _newest(user: str | None, limit: int, after: Place | None) -> Select[Any]:
     return asked
 
 
-def _latest(conversation_id: str, limit: int, before: Place | None) -> Select[Any]:
+def latest_turns(conversation_id: str, limit: int, before: Place | None) -> Select[Any]:
     """Return the question for the turns before a place, the newest first, and one more."""
     latest = (_turns.began_ms, _turns.request_id)
     asked = (

@@ -16,15 +16,14 @@ from service.storage.database.sqlite_connection import SqliteConnection
 _READERS = 4
 """Connections that read; more of them would only wait for each other."""
 
-_UNUSABLE = frozenset(
-    {
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_NOTADB,
-        sqlite3.SQLITE_PERM,
-        sqlite3.SQLITE_READONLY,
-    }
-)
+_REFUSALS = {
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened",
+    sqlite3.SQLITE_CORRUPT: "is damaged",
+    sqlite3.SQLITE_ERROR: "does not let its tables be made or changed",
+    sqlite3.SQLITE_NOTADB: "is no database",
+    sqlite3.SQLITE_PERM: "cannot be opened",
+    sqlite3.SQLITE_READONLY: "cannot be written",
+}
 
 
 class SqliteBackend:
@@ -77,12 +76,12 @@ class SqliteBackend:
     def refusal(self, failed: BaseException | None) -> str | None:
         """Return why a file cannot be used, if that is so: what another process locks can be."""
         original = getattr(failed, "orig", failed)
+        what: str | None = None
         if isinstance(original, sqlite3.Error):
-            if original.sqlite_errorcode & 0xFF in _UNUSABLE:
-                return "The file of the database, database.url, is no database that can be used."
+            what = _REFUSALS.get(getattr(original, "sqlite_errorcode", 0) & 0xFF)
         elif isinstance(original, OSError) and not isinstance(original, TimeoutError):
-            return "The file of the database, database.url, cannot be opened."
-        return None
+            what = "cannot be opened"
+        return None if what is None else f"The file of the database, database.url, {what}."
 
     async def close(self) -> None:
         """Close all connections."""

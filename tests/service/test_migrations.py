@@ -1,0 +1,283 @@
+"""The schema: that it is what the code takes it for, and how it comes to be so."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import anyio
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from pydantic import SecretStr
+from sqlalchemy import inspect, text
+
+from service.errors import SettingsInvalid, StorageUnavailable
+from service.settings.data import DatabaseSettings
+from service.storage.database import migrations
+from service.storage.database.engine import open_sql_database
+from service.storage.database.tables import metadata
+from tests.support.databases import running_database
+
+SHORT_S = 0.3
+ROOT = Path(__file__).parents[2]
+
+STRUCTURE = {
+    "sqlite": "SELECT sql FROM sqlite_master WHERE name NOT LIKE 'turnstile_%' ORDER BY name",
+    "postgresql": """
+        SELECT table_name || ' ' || column_name || ' ' || data_type || ' ' || is_nullable
+        FROM information_schema.columns
+        WHERE table_schema = 'public' AND table_name <> 'turnstile_revision'
+        UNION SELECT indexdef FROM pg_indexes
+        WHERE schemaname = 'public' AND tablename <> 'turnstile_revision'
+        UNION SELECT conrelid::regclass || ' ' || pg_get_constraintdef(oid)
+        FROM pg_constraint WHERE conrelid::regclass::text <> 'turnstile_revision' ORDER BY 1
+    """,
+}
+
+
+def opened(url, **settings):
+    """Return a database that nobody has prepared."""
+    return open_sql_database(DatabaseSettings(url=SecretStr(url), **settings))
+
+
+async def run(url, function):
+    """Return what a function says of a database that was not prepared."""
+    database = opened(url)
+    async with database._backend.writing() as connection:
+        found = await connection.run_sync(function)
+    await database._backend.close()
+    return found
+
+
+def statement(sql):
+    return lambda connection: connection.execute(text(sql)).all()
+
+
+def change(sql):
+    return lambda connection: connection.execute(text(sql)).rowcount
+
+
+def tables(connection):
+    return set(inspect(connection).get_table_names())
+
+
+async def test_the_changes_lead_to_the_tables_of_the_code(database):
+    def differences(connection):
+        options = {"version_table": migrations.VERSION_TABLE}
+        return compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
+
+    async with database.reading() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_the_changes_lead_to_the_same_as_making_all_at_once(
+    database_url, empty_database_url, database_kind
+):
+    await run(empty_database_url, metadata.create_all)
+    structure = statement(STRUCTURE[database_kind])
+
+    migrated, made = [
+        [" ".join(row[0].split()) for row in await run(url, structure) if row[0]]
+        for url in (database_url, empty_database_url)
+    ]
+
+    assert len(made) > 10
+    assert migrated == made
+
+
+def test_the_last_change_is_the_one_that_is_looked_for():
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+
+    assert ScriptDirectory.from_config(config).get_current_head() == migrations.HEAD
+
+
+async def test_a_new_database_is_prepared_once(empty_database_url, log):
+    for _ in range(2):
+        async with running_database(empty_database_url):
+            pass
+
+    assert [each["event"] for each in log].count("database.migrated") == 1
+
+
+async def test_a_database_may_be_prepared_twice(any_database):
+    await any_database.prepare()
+
+
+async def test_of_processes_that_start_together_one_prepares(empty_database_url, log):
+    async def start():
+        async with running_database(empty_database_url) as database:
+            async with database.reading() as connection:
+                assert await connection.run_sync(migrations.is_current)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(5):
+            tasks.start_soon(start)
+
+    assert [each["event"] for each in log].count("database.migrated") == 1
+
+
+PREPARES = """
+import asyncio, sys
+from tests.support.databases import running_database
+
+async def main():
+    async with running_database(sys.argv[1]):
+        print("alembic" in sys.modules)
+
+asyncio.run(main())
+"""
+
+
+def prepare(url):
+    """Start a process that prepares a database, and tells whether it needed Alembic for that."""
+    return subprocess.Popen(
+        [sys.executable, "-c", PREPARES, url], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+
+
+def test_real_processes_that_start_together_do_not_disturb_each_other(empty_database_url):
+    started = [prepare(empty_database_url) for _ in range(2)]
+    said = [each.communicate()[0].splitlines()[-1] for each in started]
+
+    assert [each.returncode for each in started] == [0, 0]
+    assert "True" in said
+
+
+def test_what_is_prepared_needs_no_alembic(database_url):
+    process = prepare(database_url)
+
+    assert process.communicate()[0] == "False\n"
+
+
+async def test_a_database_that_is_newer_is_refused_and_left_alone(database_url):
+    await run(database_url, change("UPDATE turnstile_revision SET version_num = 'newer'"))
+
+    with pytest.raises(SettingsInvalid, match="is newer than this version"):
+        await opened(database_url).prepare()
+
+    found = await run(database_url, statement("SELECT version_num FROM turnstile_revision"))
+    assert found == [("newer",)]
+
+
+async def test_tables_of_somebody_else_are_left_alone(empty_database_url):
+    await run(empty_database_url, change("CREATE TABLE alembic_version (version_num TEXT)"))
+    await run(empty_database_url, change("CREATE TABLE others (name TEXT)"))
+
+    async with running_database(empty_database_url):
+        pass
+
+    assert {"others", "alembic_version", "turns"} <= await run(empty_database_url, tables)
+
+
+async def test_tables_of_somebody_else_with_our_names_are_refused(empty_database_url):
+    await run(empty_database_url, change("CREATE TABLE turns (name TEXT)"))
+
+    with pytest.raises(SettingsInvalid, match="somebody else"):
+        await opened(empty_database_url).prepare()
+
+    assert await run(empty_database_url, tables) == {"turns"}
+
+
+async def test_a_change_that_fails_leaves_nothing(empty_database_url):
+    await run(empty_database_url, change("CREATE TABLE others (name TEXT)"))
+    # The last but one to be made.
+    await run(empty_database_url, change("CREATE INDEX ix_turns_user_began_ms ON others (name)"))
+
+    with anyio.fail_after(5), pytest.raises(SettingsInvalid, match="made or changed"):
+        await opened(empty_database_url).prepare()
+
+    assert await run(empty_database_url, tables) == {"others"}
+
+
+async def test_what_belongs_to_a_table_outlasts_its_change(file_url):
+    """SQLite changes a table by making another one, and what refers to it goes with the old one."""
+    database = opened(file_url)
+    async with database._backend.migrating() as connection:
+        assert await connection.scalar(text("PRAGMA foreign_keys")) == 0
+    async with database.writing() as connection:
+        assert await connection.scalar(text("PRAGMA foreign_keys")) == 1
+    await database._backend.close()
+
+
+async def test_an_empty_file_is_a_new_database(tmp_path):
+    (tmp_path / "a.db").touch()
+
+    async with running_database(f"sqlite:///{tmp_path}/a.db"):
+        pass
+
+
+async def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("Nothing that a database would say.\n" * 100)
+
+    with anyio.fail_after(5), pytest.raises(SettingsInvalid, match="is no database"):
+        await opened(f"sqlite:///{path}").prepare()
+
+    assert path.read_text().startswith("Nothing")
+
+
+@pytest.mark.parametrize("path", ["/dev/null/turnstile.db", "/proc/turnstile.db", "/tmp"])
+async def test_a_file_that_cannot_be_is_refused(path):
+    with anyio.fail_after(5), pytest.raises(SettingsInvalid, match="cannot be"):
+        await opened(f"sqlite:///{path}").prepare()
+
+
+async def test_a_file_that_stays_locked_is_given_up(file_url, tmp_path):
+    import sqlite3
+
+    with sqlite3.connect(tmp_path / "turnstile.db") as connection:
+        connection.execute("DROP TABLE turnstile_revision")
+    connection.execute("BEGIN IMMEDIATE")
+
+    with anyio.fail_after(5), pytest.raises(StorageUnavailable):
+        await opened(file_url, timeout_s=SHORT_S, start_timeout_s=SHORT_S).prepare()
+    connection.close()
+
+
+async def test_a_server_that_is_not_there_is_given_up_after_a_time(mortal_postgres):
+    mortal_postgres.kill()
+
+    with anyio.fail_after(5), pytest.raises(StorageUnavailable):
+        await opened(mortal_postgres.url(), start_timeout_s=SHORT_S).prepare()
+
+
+async def test_a_server_that_stands_still_is_given_up_after_a_time(mortal_postgres):
+    with mortal_postgres.paused(), anyio.fail_after(5), pytest.raises(StorageUnavailable):
+        settings = {"timeout_s": SHORT_S, "start_timeout_s": SHORT_S}
+        await opened(mortal_postgres.url(), **settings).prepare()
+
+
+async def test_a_server_that_comes_later_is_waited_for(mortal_postgres, log):
+    mortal_postgres.kill()
+    database = opened(mortal_postgres.url())
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(database.prepare)
+        while not log:
+            await anyio.lowlevel.checkpoint()
+        await anyio.to_thread.run_sync(mortal_postgres.start)
+
+    events = [each["event"] for each in log]
+    assert events == ["database.failed", "database.recovered", "database.migrated"]
+    await database._backend.close()
+
+
+async def test_a_database_that_the_server_has_not_is_refused(postgres_of_the_session):
+    with anyio.fail_after(5), pytest.raises(SettingsInvalid, match="refuses") as refused:
+        await opened(postgres_of_the_session.url("secret")).prepare()
+
+    assert "secret" not in refused.value.cause
+
+
+async def test_a_user_that_may_make_no_tables_is_refused(postgres_url, postgres_of_the_session):
+    name = postgres_url.rpartition("/")[2]
+    server = postgres_of_the_session
+    server.ask("DROP SCHEMA public CASCADE; CREATE SCHEMA public", name)
+    server.ask("DROP ROLE IF EXISTS reader; CREATE ROLE reader LOGIN", name)
+    server.ask("GRANT USAGE ON SCHEMA public TO reader", name)
+
+    with anyio.fail_after(5), pytest.raises(SettingsInvalid, match="made or changed"):
+        await opened(postgres_url.replace("turnstile@", "reader@")).prepare()

@@ -1,0 +1,125 @@
+"""Who waits for one JSON answer is a reader of a turn like any other."""
+
+import json
+from contextlib import closing
+
+import anyio
+import pytest
+
+from service.errors import LogUnavailable
+from service.routes.query import _hear, _Told
+from statemachine import Summary
+from tests.support.applications import application
+from tests.support.queries import ASKED, BODY, ENDLESS, HELLO, QUERY, asked, running_turn, stop
+from tests.support.upstreams import Script, answer, opening_chunk, says
+
+KEY = {"Idempotency-Key": "a-key"}
+
+
+# The same question again.
+
+
+async def test_a_repeated_question_has_the_same_answer():
+    async with application(HELLO) as app:
+        first, said = await asked(app, KEY)
+        again, repeated = await asked(app, KEY)
+
+    assert said == repeated
+    assert again.headers["idempotent-replayed"] == "true"
+    assert "idempotent-replayed" not in first.headers
+    assert len(app.upstream.turns) == 1
+
+
+async def test_a_question_that_was_asked_as_a_stream_may_be_repeated_without():
+    async with application(HELLO) as app:
+        async with app.turn(headers=KEY) as turn:
+            await turn.body()
+        made, body = await asked(app, KEY)
+
+    assert made.headers["x-request-id"] == turn.headers["x-request-id"]
+    assert body["response"] == "Hello"
+
+
+async def test_what_the_log_has_lost_is_told_from_what_was_stored():
+    pieces = ["A long piece of an answer. "] * 200
+    async with application(Script(answer(*pieces)), log_turn_limit_bytes=1_024) as app:
+        _, first = await asked(app, KEY)
+        _, again = await asked(app, KEY)
+
+    assert first["response"] == "".join(pieces)
+    assert again == first
+
+
+async def test_what_is_neither_in_the_log_nor_stored_is_not_told_by_half():
+    pieces = ["A long piece of an answer. "] * 200
+    async with application(Script(answer(*pieces)), log_turn_limit_bytes=1_024) as app:
+        made, _ = await asked(app, KEY)
+        await app.ask("DELETE", f"/v1/conversations/{made.headers['x-conversation-id']}")
+        again, body = await asked(app, KEY)
+
+    assert (again.status, body["code"]) == (409, "turn_over")
+
+
+# Who waits.
+
+
+async def test_a_client_that_leaves_ends_nothing():
+    go_on = anyio.Event()
+    script = Script((opening_chunk(), says("Hel"), go_on, *answer("Hel", "lo")[2:]))
+    async with application(script) as app:
+        async with app.exchange("POST", QUERY, body=BODY):
+            turn = await running_turn(app)
+            assert app.services.readers.count(turn.ids.request_id) == 1
+        assert app.services.readers.open == 0
+        go_on.set()
+        await turn.done.wait()
+
+    assert turn.stream.summary.outcome == "end"
+
+
+async def test_a_turn_is_not_cancelled_while_somebody_waits_for_it():
+    async with application(ENDLESS, disconnect_grace_s=0.05) as app:
+        body = json.dumps({**ASKED, "on_disconnect": "cancel"}).encode()
+        async with app.exchange("POST", QUERY, body=body) as made:
+            turn = await running_turn(app)
+            with anyio.move_on_after(0.3):
+                await turn.done.wait()
+            waited_for = not turn.done.is_set()
+            made.disconnect()
+            await turn.done.wait()
+
+    assert waited_for
+    assert turn.interrupted
+
+
+async def test_who_waits_counts_among_the_open_streams():
+    async with (
+        application(ENDLESS, streams={"per_user_limit": 1}) as app,
+        app.exchange("POST", QUERY, body=BODY) as waiting,
+    ):
+        turn = await running_turn(app)
+        other, body = await asked(app)
+        await stop(app, turn)
+        await waiting.json()
+
+    assert (other.status, body["code"]) == (429, "too_many_own_streams")
+
+
+class Patient:
+    """A request whose client never leaves."""
+
+    async def receive(self):
+        await anyio.sleep_forever()
+
+
+async def test_an_end_that_does_not_come_is_not_waited_for_for_ever():
+    async with application(ENDLESS) as app, app.turn() as running:
+        await running.part()
+        turn = await running_turn(app)
+        with closing(await app.services.log.reader(turn.ids.request_id, 0)) as reader:
+            told = _Told(reader.ids, Summary())
+            with pytest.raises(LogUnavailable):
+                await _hear(Patient(), reader, told, wait_s=0.01)
+        await stop(app, turn)
+
+    assert told.summary.answer == "Hi"
