@@ -1,22 +1,111 @@
-"""uvicorn's HTTP, except that a response can get at its connection.
+"""uvicorn's HTTP, with what it leaves to a proxy.
 
-uvicorn closes a connection by waiting until its client has taken everything, for ever if need be.
-Who takes nothing can be cut off only at the transport.
+1. A response can get at its connection. uvicorn closes one by waiting until its client has taken
+   everything, for ever if need be; who takes nothing can be cut off only at the transport.
+2. The head of a request is bounded, in size and in time. The parser keeps whatever comes of one.
+3. What is no request is answered like any other error.
 """
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import asyncio
+from typing import override
 
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from service.errors import HeadTooLarge, RequestNotHttp, ServiceError
+from service.routes.problems import problem
 from service.routes.watch import EXTENSION
+
+HEAD_LIMIT_BYTES = 64 * 1024
+FIELDS_LIMIT = 200
+HEAD_TIMEOUT_S = 30.0
 
 
 class TurnstileProtocol(HttpToolsProtocol):
-    """Names the transport in the scope of every request."""
+    """One connection; the scope of each of its requests names the transport.
 
+    `_head_bytes` is what came of a head after the part with which it has begun.
+    """
+
+    _head_bytes = 0
+    _in_head = True
+    _has_begun = False
+    _refusal: ServiceError | None = None
+    _waiting: asyncio.TimerHandle | None = None
+
+    @override
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
+        super().connection_made(transport)
+        self._await_head()
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        self._has_begun = False
+        super().data_received(data)
+        if self._in_head and not self._has_begun and not self.transport.is_closing():
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_LIMIT_BYTES:
+                self._refuse(_too_large())
+
+    @override
     def on_message_begin(self) -> None:
-        """Make the scope of a request."""
         super().on_message_begin()
+        self._in_head = self._has_begun = True
+        self._head_bytes = 0
         self.scope["extensions"] = {EXTENSION: {"transport": self.transport}}
+        self._await_head()
+
+    @override
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._stop_waiting()
+        size_bytes = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if size_bytes > HEAD_LIMIT_BYTES or len(self.headers) > FIELDS_LIMIT:
+            # The parser ends here, and what it raises instead leads to the refusal.
+            self._refusal = _too_large()
+            raise self._refusal
+        super().on_headers_complete()
+
+    @override
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(self._refusal or RequestNotHttp(msg))
 
     def abort(self) -> None:
         """Close the connection without waiting for anything."""
         self.transport.abort()
+
+    def _refuse(self, refusal: ServiceError) -> None:
+        """Answer what is no request; nothing may get into an answer that is under way."""
+        if not self._is_busy or not self.cycle.response_started:
+            answer = problem(refusal, {"Connection": "close"})
+            head = [b"%b: %b\r\n" % each for each in answer.raw_headers]
+            self.transport.write(
+                b"".join([STATUS_LINE[answer.status_code], *head, b"\r\n", answer.body])
+            )
+        self.transport.close()
+
+    @property
+    def _is_busy(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _await_head(self) -> None:
+        self._stop_waiting()
+        self._waiting = self.loop.call_later(HEAD_TIMEOUT_S, self._give_up)
+
+    def _give_up(self) -> None:
+        if not self._is_busy:
+            self.transport.close()
+
+    def _stop_waiting(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+
+
+def _too_large() -> HeadTooLarge:
+    limit = f"{HEAD_LIMIT_BYTES // 1024} KiB and {FIELDS_LIMIT} headers"
+    return HeadTooLarge(f"It may have at most {limit}.")

@@ -3,6 +3,22 @@
 from service.errors.base import ServiceError
 
 
+class RequestNotHttp(ServiceError):
+    """What came is not HTTP."""
+
+    code = "request_not_http"
+    status_code = 400
+    response = "This is no HTTP request."
+
+
+class HeadTooLarge(ServiceError):
+    """The address and the headers exceed the limit."""
+
+    code = "head_too_large"
+    status_code = 431
+    response = "The head of the request is too large."
+
+
 class RequestNotJson(ServiceError):
     """The body is not JSON."""
 
@@ -36,7 +52,7 @@ class BodyTooSlow(ServiceError):
 
 
 class CursorInvalid(ServiceError):
-    """The cursor of a resume is not a number of this stream."""
+    """The position to go on from is none that was given for this."""
 
     code = "cursor_invalid"
     status_code = 400

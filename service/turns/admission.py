@@ -93,7 +93,7 @@ class Admission:
             first, state, fingerprint = held.split(" ")
             if fingerprint != key.fingerprint:
                 raise IdempotencyKeyReused("It came with another body.")
-            if await self._known(first):
+            if await self.follows(first):
                 return first
             if state == _STARTED:
                 if await self.turns.known(first, caller.user) is not None:
@@ -174,7 +174,12 @@ class Admission:
         """Take the place of who held a claim, and tell whether nobody else was faster."""
         return await claims.replace(claim.key, held, claim.starting, self.start_s)
 
-    async def _known(self, request_id: str) -> bool:
+    async def follows(self, request_id: str) -> bool:
+        """Tell whether the stream of a turn can be followed.
+
+        Raises:
+            LogUnavailable: it cannot be told.
+        """
         try:
             (await self.log.reader(request_id, 0)).close()
         except TurnUnknown:

@@ -28,6 +28,8 @@ from service.turns.start import cancels, withdraw
 from service.turns.turn import RunningTurn
 from statemachine import TurnStream
 
+_POLL_S = 0.05
+
 
 async def resume_turn(
     services: Services,
@@ -58,7 +60,7 @@ async def resume_turn(
     conversation_id = paused.plan.conversation.conversation_id
     ids = TurnIds(str(uuid.uuid4()), conversation_id, caller.user)
     try:
-        first = await services.paused.claim(request_id, answers, ids.request_id)
+        first = await _first(services, request_id, answers, ids.request_id)
         if first != ids.request_id:
             return first
         record = begun(ids, paused.plan, paused.key, opening, request_id)
@@ -92,6 +94,23 @@ async def _find(services: Services, request_id: str, caller: Caller) -> PausedTu
     if await services.turns.known(request_id, user) is None:
         raise TurnUnknown
     return await services.paused.find(request_id)
+
+
+async def _first(services: Services, request_id: str, answers: Answers, by: str) -> str:
+    """Return the stream that was the first to answer a turn, which may be our own.
+
+    One that is about to begin is waited for: it may also fail, and give up its place.
+    """
+    deadline = anyio.current_time() + services.admission.start_s
+    while True:
+        first = await services.paused.claim(request_id, answers, by)
+        if first == by or await services.admission.follows(first):
+            return first
+        begun = await services.turns.known(first, None)
+        over = begun is not None and begun.outcome is not None
+        if over or anyio.current_time() > deadline:
+            return first
+        await anyio.sleep(_POLL_S)
 
 
 def with_headers(settings: Settings, paused: PausedTurn, caller: Caller) -> PausedTurn:

@@ -160,9 +160,8 @@ export class ConversationList {
 
   async #remove(note) {
     const { conversation_id: id, message_count: turns } = note;
-    const text =
-      `“${titleOf(note)}” and its ${counted(turns, "turn")} will be deleted here and at the upstream. ` +
-      "This cannot be undone.";
+    const turnsToo = turns > 0 ? ` and its ${counted(turns, "turn")}` : "";
+    const text = `“${titleOf(note)}”${turnsToo} will be deleted here and at the upstream. This cannot be undone.`;
     const gone = await confirmed("Delete this conversation?", text, "Delete", async () => {
       const { problem } = await this.#api.call("DELETE", pathOf(id));
       // Gone is gone, whoever has deleted it.

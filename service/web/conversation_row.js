@@ -51,7 +51,8 @@ export class ConversationRow {
     this.#title.textContent = titleOf(note);
     this.#title.title = titleOf(note);
     const whose = note.user_id ? [note.user_id] : [];
-    const turns = counted(note.message_count, "turn");
+    // Turns count when they have ended.
+    const turns = note.message_count > 0 ? counted(note.message_count, "turn") : "being answered";
     this.#about.textContent = [whenWord(note.last_message_at), turns, ...whose].join(" · ");
     for (const button of this.#tools.children) {
       const verb = button.dataset.tool === "rename" ? "Rename" : "Delete";

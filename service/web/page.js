@@ -140,9 +140,11 @@ function removed(id) {
 }
 
 function began(id) {
-  fresh ||= id !== shown;
+  const known = id === shown;
+  fresh ||= !known;
   shown = id;
   list.mark(id);
+  if (!known) list.load();
 }
 
 function ended(id) {

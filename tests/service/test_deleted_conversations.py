@@ -2,7 +2,7 @@
 
 import anyio
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from service.domain import Feedback, ToolAnswer
 from service.errors import ConversationUnknown, NotAwaiting, StorageUnavailable
@@ -24,6 +24,7 @@ from tests.support.kept_rows import (
     put_conversation,
     put_paused,
     put_turn,
+    put_turns,
     thread_of,
 )
 from tests.support.quota_accounts import ONCE, Accounts
@@ -172,39 +173,21 @@ async def test_a_turn_that_waits_goes_with_its_time_as_well(store, database, pau
 
 
 async def test_much_goes_in_small_steps(store, database):
-    await put_conversation(database, "c", message_count=1_001)
     for number in range(4):
         await put_conversation(database, f"c{number}", thread=kept_thread(str(number)))
-    many = [
-        {
-            "request_id": f"t{number}",
-            "key": f"t{number}",
-            "conversation_id": f"c{number % 4}",
-            "user": "alice",
-            "process": "p",
-            "touched_ms": 0,
-            "question": "",
-            "outcome": "end",
-            "began_ms": 0,
-            "ended_ms": number,
-        }
-        for number in range(1_000)
-    ]
-    async with database.writing() as connection:
-        await connection.execute(insert(turns), many)
-    await put_turn(database, "young", "c", ended_s=LATER_S)
+        await put_turns(database, f"c{number}", range(number, 250 + number))
+    await put_turn(database, "young", "c0", ended_s=LATER_S)
 
     threads = await store.expire(NOW_S)
 
-    assert sorted(each.ids for each in threads) == [("0",), ("1",), ("2",), ("3",)]
+    assert sorted(each.ids for each in threads) == [("1",), ("2",), ("3",)]
     assert await left(database, turns.c.request_id) == ["young"]
 
 
 async def test_what_goes_in_two_processes_at_once_is_told_once(store, database, processes, clock):
     for number in range(20):
         await put_conversation(database, f"c{number}", thread=kept_thread(str(number)))
-        for turn in range(25):
-            await put_turn(database, f"t{number}-{turn}", f"c{number}", ended_s=turn)
+        await put_turns(database, f"c{number}", range(25))
     told = []
 
     async def expire(store):
@@ -238,8 +221,7 @@ async def test_what_went_before_a_failure_is_told(database, times):
     await put_conversation(database, "c", thread=kept_thread("c"))
     await put_conversation(database, "young")
     await put_turn(database, "t", "c", ended_s=0)
-    for number in range(250):
-        await put_turn(database, f"t{number}", "young", ended_s=1)
+    await put_turns(database, "young", [1.0] * 250)
     store = SqlConversations(Failing(database, times))
 
     if times:

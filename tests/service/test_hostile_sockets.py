@@ -3,15 +3,19 @@
 import json
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
+from select import select
 
 import pytest
 from anyio.from_thread import start_blocking_portal
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from service.cli.protocol import HEAD_LIMIT_BYTES
 from service.settings import Settings
 from service.wiring import services_on
 from tests.support.asgi import PATIENCE_S
+from tests.support.described import complaints
 from tests.support.server import served_here
 from tests.support.upstreams import Script, ScriptedUpstream, answer
 
@@ -28,6 +32,7 @@ def with_headers(*lines: bytes) -> bytes:
     )
 
 
+SOON_S = 0.01
 GARBAGE = {
     "nothing": b"",
     "line breaks": b"\r\n" * 1_000,
@@ -80,18 +85,23 @@ def address() -> Iterator[tuple[str, int]]:
             yield "127.0.0.1", int(url.rpartition(":")[2])
 
 
-def sent(address: tuple[str, int], data: bytes) -> bytes:
-    """Send bytes and the end of them, and return all that is answered until the end."""
-    with socket.create_connection(address, PATIENCE_S) as connection:
-        answered = bytearray()
-        try:
-            connection.sendall(data)
-            connection.shutdown(socket.SHUT_WR)
-            while part := connection.recv(65_536):
-                answered += part
-        except (ConnectionResetError, BrokenPipeError):
-            # Who is cut off while it sends may not get to read why.
-            pass
+def sent(address: tuple[str, int], data: bytes, patience_s: float = 0.3) -> bytes:
+    """Send bytes, and return all that is answered; after a while that is the end of them."""
+    answered = bytearray()
+    with (
+        socket.create_connection(address, PATIENCE_S) as connection,
+        # Who is cut off while it sends may not get to read why.
+        suppress(ConnectionResetError, BrokenPipeError),
+    ):
+        connection.sendall(data)
+        while select([connection], [], [], patience_s)[0]:
+            part = connection.recv(65_536)
+            if not part:
+                return bytes(answered)
+            answered += part
+        connection.shutdown(socket.SHUT_WR)
+        while part := connection.recv(65_536):
+            answered += part
     return bytes(answered)
 
 
@@ -117,6 +127,49 @@ def test_garbage_is_answered_or_cut_off(address, data, log):
     assert [each for each in log if each["log_level"] == "error"] == []
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        GARBAGE["a long address"],
+        GARBAGE["a long header"],
+        GARBAGE["many headers"],
+        GET + b"X: " + b"a" * 500_000,
+        b"\r\n" * 100_000,
+    ],
+    ids=["address", "header", "headers", "no end", "no beginning"],
+)
+def test_a_head_is_bounded(address, data):
+    head, _, body = sent(address, data).partition(b"\r\n\r\n")
+
+    assert head.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
+    assert json.loads(body)["code"] == "head_too_large"
+
+
+@pytest.mark.parametrize("name", ["zeros", "TLS", "an address with NUL", "two lengths"])
+def test_what_is_no_request_is_answered_like_any_error(address, name):
+    head, _, body = sent(address, GARBAGE[name]).partition(b"\r\n\r\n")
+
+    assert status_of(head) == 400
+    assert b"connection: close" in head.lower()
+    assert complaints("#/components/schemas/Problem", json.loads(body)) == []
+
+
+def test_a_head_of_just_the_limit_is_taken(address):
+    name, size_bytes = b"x", HEAD_LIMIT_BYTES - len(b"/v1/infohosttestconnectionclosex")
+    data = GET + b"%b: %b\r\n\r\n" % (name, b"a" * size_bytes)
+
+    assert status_of(sent(address, data)) == 200
+    assert status_of(sent(address, data.replace(b"a" * 9, b"a" * 10, 1))) == 431
+
+
+def test_garbage_after_a_question_does_not_get_into_the_answer(address):
+    asked = REQUEST.replace(b"Connection: close\r\n", b"")
+
+    answered = sent(address, asked + b"\0\0\0")
+
+    assert answered.count(b"HTTP/1.1") <= 1
+
+
 @pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(data=st.data())
@@ -125,7 +178,7 @@ def test_a_request_that_was_damaged_is_answered_or_cut_off(address, data):
     rest = data.draw(st.integers(at, min(len(REQUEST), at + 9)))
     damaged = REQUEST[:at] + data.draw(st.binary(max_size=9)) + REQUEST[rest:]
 
-    answered = sent(address, damaged)
+    answered = sent(address, damaged, SOON_S)
 
     assert (status_of(answered) or 0) < 500
     assert b"Traceback" not in answered
@@ -136,4 +189,4 @@ def test_a_request_that_was_damaged_is_answered_or_cut_off(address, data):
 @given(data=st.binary(max_size=500))
 @example(data=b"\r\n\r\n\0")
 def test_any_bytes_are_answered_or_cut_off(address, data):
-    assert (status_of(sent(address, data)) or 0) < 500
+    assert (status_of(sent(address, data, SOON_S)) or 0) < 500

@@ -1,5 +1,6 @@
 """Conversations and turns as a database keeps them, put there without running any."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Table, func, insert, select
@@ -54,22 +55,19 @@ async def put_turn(
     **fields: Any,  # columns
 ) -> None:
     """Keep a turn that ended at a time, or runs; it took no time."""
-    at_ms = int((ended_s or 0.0) * 1_000)
-    row: dict[str, Any] = {
-        "request_id": request_id,
-        "conversation_id": conversation_id,
-        "user": user,
-        "key": request_id,
-        "process": "p",
-        "touched_ms": at_ms,
-        "question": f"What is {request_id}?",
-        "answer": f"It is {request_id}.",
-        "outcome": None if ended_s is None else "end",
-        "began_ms": at_ms,
-        "ended_ms": None if ended_s is None else at_ms,
-    }
+    row = _turn(request_id, conversation_id, user, ended_s)
     async with database.writing() as connection:
         await connection.execute(insert(turns).values(row | fields))
+
+
+async def put_turns(database: SqlDatabase, conversation_id: str, ended_s: Iterable[float]) -> None:
+    """Keep turns that ended at some times, at once; their ids begin with the conversation's."""
+    rows = [
+        _turn(f"{conversation_id}-{number}", conversation_id, "alice", at_s)
+        for number, at_s in enumerate(ended_s)
+    ]
+    async with database.writing() as connection:
+        await connection.execute(insert(turns), rows)
 
 
 async def put_paused(
@@ -97,3 +95,22 @@ async def count(database: SqlDatabase, table: Table) -> int:
 def kept_thread(name: str) -> str:
     """Return a thread as a column has it."""
     return to_json(thread_of(name))
+
+
+def _turn(
+    request_id: str, conversation_id: str, user: str, ended_s: float | None
+) -> dict[str, Any]:
+    at_ms = int((ended_s or 0.0) * 1_000)
+    return {
+        "request_id": request_id,
+        "conversation_id": conversation_id,
+        "user": user,
+        "key": request_id,
+        "process": "p",
+        "touched_ms": at_ms,
+        "question": f"What is {request_id}?",
+        "answer": f"It is {request_id}.",
+        "outcome": None if ended_s is None else "end",
+        "began_ms": at_ms,
+        "ended_ms": None if ended_s is None else at_ms,
+    }

@@ -184,11 +184,14 @@ def aside[T](ask: Callable[[], Awaitable[T]]) -> T:
 
 
 @contextmanager
-def running_postgres(pristine: Path) -> Iterator[PostgresServer]:
-    """Run a server on a copy of what another one began with, until the context is left."""
+def running_postgres(pristine: Path | None = None) -> Iterator[PostgresServer]:
+    """Run a server until the context is left, on a copy of what another one began with if given."""
     with _directory() as directory:
         home = directory / "data"
-        subprocess.run(["cp", "--archive", pristine, home], check=True)
+        if pristine is None:
+            _initialise(home)
+        else:
+            subprocess.run(["cp", "--archive", pristine, home], check=True)
         server = PostgresServer(home)
         server.start()
         try:

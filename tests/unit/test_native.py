@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statemachine import EVENT_NAMES, Emission, NativeEncoder, State
+from statemachine import EVENT_NAMES, Emission, NativeEncoder, State, wire_fields
 from statemachine.downstream.native import payload
 from statemachine.emissions import (
     TERMINALS,
@@ -180,6 +180,25 @@ def test_a_nasty_text_arrives_unchanged(text: str) -> None:
     (message,) = read_messages(NativeEncoder().encode(emission(Token(text))))
 
     assert parsed(message.data.encode())["data"]["token"] == text
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [each for each in EXACTLY if not isinstance(each[0], Token)],
+    ids=range(len(EXACTLY) - 1),
+)
+def test_what_is_stored_of_an_output_is_what_its_event_says(output: Output, expected: str) -> None:
+    said = json.loads(expected)["data"]
+    about_the_stream = {"id", "stored", "count", "digest", "answer_within_s"}
+
+    assert wire_fields(output) == {
+        name: value for name, value in said.items() if name not in about_the_stream
+    }
+
+
+@pytest.mark.parametrize("text", NASTY, ids=ascii)
+def test_a_nasty_text_is_stored_unchanged(text: str) -> None:
+    assert wire_fields(Reasoning(text)) == {"token": text}
 
 
 @pytest.mark.parametrize("text", [text for text in NASTY if text not in "\ud800\udfff"], ids=ascii)
