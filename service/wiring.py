@@ -52,7 +52,7 @@ def services_on(
     shared, kept, metrics = _shared(settings), open_database(settings), _metrics(settings)
     transcripts = open_transcripts(settings.transcripts)
     settler = _settler(upstream, settings, shared, kept)
-    titler = Titler(upstream, kept.conversations, settings.titles)
+    titler = Titler(upstream, kept.conversations, kept.quotas, settings.titles)
     afterwards = Afterwards(transcripts, titler)
     recorder = recorder or open_recorder(settings.recording)
     driver = Driver(shared.log, settler, recorder, afterwards, metrics, settings)

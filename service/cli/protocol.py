@@ -17,15 +17,16 @@ from service.routes.watch import EXTENSION
 
 HEAD_LIMIT_BYTES = 64 * 1024
 FIELDS_LIMIT = 200
-HEAD_TIMEOUT_S = 30.0
 
 
 class TurnstileProtocol(HttpToolsProtocol):
     """One connection; the scope of each of its requests names the transport.
 
-    `_head_bytes` is what came of a head after the part with which it has begun.
+    `head_timeout_s` is how long a head may take to come, the first one from the connection on.
+    `_head_bytes` is what came of one after the part with which it has begun.
     """
 
+    head_timeout_s = 30.0
     _head_bytes = 0
     _in_head = True
     _has_begun = False
@@ -94,7 +95,7 @@ class TurnstileProtocol(HttpToolsProtocol):
 
     def _await_head(self) -> None:
         self._stop_waiting()
-        self._waiting = self.loop.call_later(HEAD_TIMEOUT_S, self._give_up)
+        self._waiting = self.loop.call_later(self.head_timeout_s, self._give_up)
 
     def _give_up(self) -> None:
         if not self._is_busy:

@@ -158,6 +158,10 @@ class Quotas(Protocol):
         """Return the quotas that a user has part in, by their names."""
         ...
 
+    async def charge(self, user: str, tokens: int) -> None:
+        """Take tokens of every quota of a user that were used beside its turns."""
+        ...
+
 
 class Opinions(Protocol):
     """Keeps what users think of turns."""

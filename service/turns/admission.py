@@ -93,7 +93,7 @@ class Admission:
             first, state, fingerprint = held.split(" ")
             if fingerprint != key.fingerprint:
                 raise IdempotencyKeyReused("It came with another body.")
-            if await self.follows(first):
+            if await self.can_follow(first):
                 return first
             if state == _STARTED:
                 if await self.turns.known(first, caller.user) is not None:
@@ -103,6 +103,18 @@ class Admission:
             # The other request is about to start its turn, or to fail and to release the key.
             await anyio.sleep(_POLL_S)
         raise LogUnavailable("Another request with this key takes too long to start.")
+
+    async def can_follow(self, request_id: str) -> bool:
+        """Tell whether the stream of a turn can be followed.
+
+        Raises:
+            LogUnavailable: it cannot be told.
+        """
+        try:
+            (await self.log.reader(request_id, 0)).close()
+        except TurnUnknown:
+            return False
+        return True
 
     async def enter(self, ids: TurnIds) -> None:
         """Claim a conversation for a turn.
@@ -173,18 +185,6 @@ class Admission:
     async def _takes(self, claims: Claims, claim: Claim, held: str) -> bool:
         """Take the place of who held a claim, and tell whether nobody else was faster."""
         return await claims.replace(claim.key, held, claim.starting, self.start_s)
-
-    async def follows(self, request_id: str) -> bool:
-        """Tell whether the stream of a turn can be followed.
-
-        Raises:
-            LogUnavailable: it cannot be told.
-        """
-        try:
-            (await self.log.reader(request_id, 0)).close()
-        except TurnUnknown:
-            return False
-        return True
 
     async def _is_over(self, request_id: str) -> bool:
         """Tell whether a turn that has started is over; one that is unknown is no longer kept."""

@@ -104,7 +104,7 @@ async def _first(services: Services, request_id: str, answers: Answers, by: str)
     deadline = anyio.current_time() + services.admission.start_s
     while True:
         first = await services.paused.claim(request_id, answers, by)
-        if first == by or await services.admission.follows(first):
+        if first == by or await services.admission.can_follow(first):
             return first
         begun = await services.turns.known(first, None)
         over = begun is not None and begun.outcome is not None

@@ -9,7 +9,7 @@ import structlog
 
 from service.domain import Conversation, Plan
 from service.errors import ServiceError, UpstreamReset
-from service.ports import Conversations, Upstream, UpstreamTurn
+from service.ports import Conversations, Quotas, Upstream, UpstreamTurn
 from service.settings.data import TitlesSettings
 from service.turns.turn import RunningTurn
 from statemachine import TurnStream
@@ -30,6 +30,7 @@ class Titler:
 
     upstream: Upstream
     conversations: Conversations
+    quotas: Quotas
     settings: TitlesSettings
 
     async def name(self, turn: RunningTurn) -> None:
@@ -55,8 +56,11 @@ class Titler:
     async def _asked(self, turn: RunningTurn) -> str:
         """Return what the model calls a conversation; nothing of it stays upstream.
 
+        What it costs is charged to whose turn it was.
+
         Raises:
             UpstreamError, UpstreamReset: it does not answer.
+            StorageUnavailable: it cannot be charged.
         """
         question, answer = turn.plan.query, turn.stream.summary.answer
         shown = f"User: {question[:_SHOWN_CHARACTERS]}\n\nAssistant: {answer[:_SHOWN_CHARACTERS]}"
@@ -76,6 +80,9 @@ class Titler:
             thread = prepared.thread(stream.summary)
             if thread is not None:
                 self.upstream.forget(thread)
+        used = stream.summary.usage
+        if used is not None:
+            await self.quotas.charge(turn.ids.user, used.input_tokens + used.output_tokens)
         return _line(stream.summary.answer) if stream.summary.outcome == "end" else ""
 
 

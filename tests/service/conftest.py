@@ -26,6 +26,7 @@ from tests.support.redis_server import (
     redis_of_the_session,
     redis_server,
     shared_redis,
+    shared_store,
 )
 
 __all__ = [
@@ -54,4 +55,5 @@ __all__ = [
     "redis_of_the_session",
     "redis_server",
     "shared_redis",
+    "shared_store",
 ]

@@ -1,5 +1,7 @@
 """A turn that waits for its client goes on with the answers, in a stream of its own."""
 
+from dataclasses import replace
+
 from service.domain import Approval, ToolAnswer
 from tests.support import responses_chunks as responses
 from tests.support.applications import TURNS, application, events, names
@@ -57,7 +59,10 @@ async def test_the_upstream_gets_the_answers_in_the_order_of_the_calls():
         ToolAnswer("c2", '{"why":["no display",7]}', failed=True),
     )
     assert (paused.turn_id, paused.thread) == ("t1", thread_of(1))
-    assert paused.plan == app.upstream.plans[0]
+    (asked,) = app.upstream.plans
+    # What was said until then is stored already.
+    assert replace(paused.plan, conversation=asked.conversation) == asked
+    assert paused.plan.conversation.version == asked.conversation.version + 1
 
 
 async def test_a_call_can_be_approved_or_not():

@@ -199,7 +199,7 @@ async def test_a_conversation_that_was_never_begun_is_a_404():
     status, code, cause = await refusal(QUERY | {"conversation_id": str(uuid.UUID(int=7))})
 
     assert (status, code) == (404, "conversation_unknown")
-    assert cause == "It was never begun here, or it is no longer kept."
+    assert cause == "It was never begun, it is no longer kept, or it is not yours."
 
 
 async def test_a_question_without_conversation_opens_a_new_one():

@@ -50,11 +50,10 @@ async def test_a_second_question_may_stop_the_turn_first(store):
     assert [each.answer for each in app.upstream.plans[1].conversation.turns] == ["Hi"]
 
 
-async def test_another_process_refuses_it_as_well(redis_server):
-    store = {"redis": {"url": redis_server.url}}
+async def test_another_process_refuses_it_as_well(shared_store):
     async with (
-        application(ENDLESS, **store) as one,
-        application(HELLO, **store) as other,
+        application(ENDLESS, **shared_store) as one,
+        application(HELLO, **shared_store) as other,
         one.turn() as running,
     ):
         await running.part()

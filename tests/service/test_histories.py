@@ -60,17 +60,6 @@ async def test_an_id_that_was_never_begun_is_a_404():
     assert app.upstream.plans == []
 
 
-async def test_the_longest_unused_conversation_is_forgotten_first():
-    async with application(HELLO, conversations_limit=2) as app:
-        first, second = await app.ended(), await app.ended()
-        await app.goes_on(first)
-        await app.ended()
-        statuses = [(await app.goes_on(each)).status for each in (first, second)]
-
-    assert statuses == [200, 404]
-    assert app.upstream.forgotten[:2] == [thread_of(1), thread_of(2)]
-
-
 async def test_a_history_is_as_long_as_the_limit():
     async with application(HELLO, history_limit_turns=2) as app:
         turn = await app.ended(query="1")
@@ -154,7 +143,7 @@ async def test_a_turn_that_the_upstream_did_not_take_is_not_in_the_history():
 async def test_nothing_is_stored_that_would_outlive_the_process():
     async with application(HELLO) as app, app.turn() as turn:
         body = await turn.body()
-        kept = await app.services.conversations.find(turn.headers["x-conversation-id"])
+        kept = await app.services.turns.find(turn.headers["x-conversation-id"], None)
 
     assert names(body)[-1] == "end"
     assert b'"stored":false' in body

@@ -1,5 +1,6 @@
 """Bytes on a connection that are no request, or half of one: answered or cut off, and forgotten."""
 
+import asyncio
 import json
 import socket
 from collections.abc import Iterator
@@ -7,11 +8,15 @@ from contextlib import suppress
 from select import select
 
 import pytest
+from anyio import EndOfStream, connect_tcp, fail_after
 from anyio.from_thread import start_blocking_portal
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from starlette.applications import Starlette
+from uvicorn import Config
+from uvicorn.server import ServerState
 
-from service.cli.protocol import HEAD_LIMIT_BYTES
+from service.cli.protocol import HEAD_LIMIT_BYTES, TurnstileProtocol
 from service.settings import Settings
 from service.wiring import services_on
 from tests.support.asgi import PATIENCE_S
@@ -160,6 +165,21 @@ def test_a_head_of_just_the_limit_is_taken(address):
 
     assert status_of(sent(address, data)) == 200
     assert status_of(sent(address, data.replace(b"a" * 9, b"a" * 10, 1))) == 431
+
+
+class Impatient(TurnstileProtocol):
+    head_timeout_s = 0.01
+
+
+@pytest.mark.parametrize("data", [b"", b"\r\n", HEAD[:40], GET])
+async def test_a_head_that_does_not_end_in_time_is_cut_off(data):
+    config, state = Config(Starlette(), log_config=None), ServerState()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Impatient(config, state, {}), "127.0.0.1", 0)
+    async with server, await connect_tcp(*server.sockets[0].getsockname()) as connection:
+        await connection.send(data)
+        with fail_after(PATIENCE_S), pytest.raises(EndOfStream):
+            await connection.receive()
 
 
 def test_garbage_after_a_question_does_not_get_into_the_answer(address):

@@ -6,6 +6,7 @@ from anyio import wait_all_tasks_blocked
 
 from service.errors import UpstreamError
 from tests.support.applications import application, events
+from tests.support.people import credential, keys
 from tests.support.upstreams import NEVER, Script, answer, opening_chunk, says
 
 HELLO = Script(answer("Hel", "lo"))
@@ -64,11 +65,10 @@ async def test_two_equal_questions_at_once_are_one_turn(store):
     assert len(app.upstream.plans) == 1
 
 
-async def test_a_repeated_question_joins_on_another_process(redis_server):
-    store = {"redis": {"url": redis_server.url}}
+async def test_a_repeated_question_joins_on_another_process(shared_store):
     async with (
-        application(ENDLESS, **store) as one,
-        application(HELLO, **store) as other,
+        application(ENDLESS, **shared_store) as one,
+        application(HELLO, **shared_store) as other,
         one.turn(headers=KEY) as first,
     ):
         said = await first.part()
@@ -82,11 +82,10 @@ async def test_a_repeated_question_joins_on_another_process(redis_server):
     assert other.upstream.plans == []
 
 
-async def test_equal_questions_at_once_on_two_processes_are_one_turn(redis_server):
-    store = {"redis": {"url": redis_server.url}}
+async def test_equal_questions_at_once_on_two_processes_are_one_turn(shared_store):
     async with (
-        application(HELLO, **store) as one,
-        application(HELLO, **store) as other,
+        application(HELLO, **shared_store) as one,
+        application(HELLO, **shared_store) as other,
         one.turn(headers=KEY) as first,
         other.turn(headers=KEY) as second,
     ):
@@ -108,8 +107,8 @@ async def test_another_question_under_the_same_key_is_refused(store):
 
 
 async def test_a_key_belongs_to_its_caller(store):
-    mine, theirs = ({**KEY, "Authorization": f"Bearer {who}"} for who in ("me", "you"))
-    async with application(HELLO, HELLO, **store) as app:
+    mine, theirs = ({**KEY, **credential(who)} for who in ("alice", "bob"))
+    async with application(HELLO, HELLO, **store, **keys()) as app:
         async with app.turn(headers=mine) as one:
             await one.body()
         async with app.turn(headers=theirs) as other:
@@ -194,24 +193,6 @@ async def test_a_repeated_question_may_go_on_after_what_its_caller_has():
 
     assert rest.removeprefix(b"retry: 1000\n") == said[cut:]
     assert (again.status, nothing.status) == (200, 204)
-
-
-async def test_a_key_whose_turn_is_no_longer_kept_starts_one_turn_however_many_ask():
-    offered = anyio.Event()
-    scripts = (HELLO, HELLO, Script(answer("Hi"), at_prepare=(offered,)), HELLO)
-    async with application(*scripts, log_limit_bytes=3_000) as app:
-        async with app.turn(headers=KEY) as first:
-            await first.body()
-        await app.ended()
-        async with app.turn(headers=KEY) as one, app.turn(headers=KEY) as other:
-            await wait_all_tasks_blocked()
-            offered.set()
-            await one.body()
-            await other.body()
-
-    ids = {each.headers["x-request-id"] for each in (first, one, other)}
-    assert len(ids) == 2
-    assert len(app.upstream.plans) == 3
 
 
 async def test_a_start_that_took_too_long_is_not_gone_on_with():

@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
-from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+from jwt.algorithms import ECAlgorithm, HMACAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from service.access.authenticators.exchange import NoAnswer
 from service.access.authenticators.jwks import keys_of
@@ -208,9 +208,7 @@ async def test_a_public_key_cannot_sign():
     ]
     head = f"{encoded({'alg': 'HS256', 'kid': 'k1'})}.{encoded(claims())}"
     for form in forms:
-        made = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256).sign(
-            head.encode(), form
-        )
+        made = HMACAlgorithm(HMACAlgorithm.SHA256).sign(head.encode(), form)
         assert await refused(f"{head}.{encoded(made)}") == "Its algorithm is not taken here."
 
 
@@ -282,7 +280,7 @@ async def test_whatever_claims_hold_is_taken_or_refused(changed):
     """They are signed by the issuer, so this is about mistakes, not about forgery."""
     good = claims()
     head = f"{encoded({'alg': 'RS256', 'kid': 'k1'})}.{encoded(good | changed)}"
-    made = jwt.algorithms.RSAAlgorithm(jwt.algorithms.RSAAlgorithm.SHA256)
+    made = RSAAlgorithm(RSAAlgorithm.SHA256)
     sent = f"{head}.{encoded(made.sign(head.encode(), private_key()))}"
 
     async with recognising() as authenticator:

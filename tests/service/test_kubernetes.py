@@ -310,6 +310,14 @@ def test_of_too_many_answers_the_oldest_go(clock):
     assert [kept.get(name) for name in "abc"] == [Identity("a"), None, Identity("c")]
 
 
+def test_an_answer_that_is_renewed_costs_no_other_its_place(clock):
+    kept = KeptVerdicts(TTL_S, 2, clock)
+    for name in ("a", "b", "b"):
+        kept.keep(name, Identity(name))
+
+    assert [kept.get(name) for name in "ab"] == [Identity("a"), Identity("b")]
+
+
 async def test_tokens_that_come_together_share_one_review(running, server):
     arrived = anyio.Event()
     server.on(TOKENS, arrived, known())

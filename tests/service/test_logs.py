@@ -18,7 +18,7 @@ from tests.support.upstreams import NEVER, Script, answer, closing, opening_chun
 KEYS = {
     "request_id", "conversation_id", "upstream_dialect", "state", "outcome", "finish_reason",
     "truncated", "emissions", "tool_calls", "shields", "input_tokens", "output_tokens", "usage",
-    "unknown_chunks", "ignored_chunks", "duration_s",
+    "unknown_chunks", "ignored_chunks", "duration_s", "user",
 }  # fmt: skip
 CALL = agents.call("c1", "get_weather", '{"city":"ARGUED"}')
 TOOL = (

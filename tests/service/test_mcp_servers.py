@@ -19,7 +19,7 @@ CALLER = {"authorization": "caller"}
 
 def servers(*configured, no_tools=False, token=None, headers=None):
     """Return the MCP servers of a turn."""
-    request = TurnRequest("Hi", no_tools=no_tools, caller=Caller(token, headers))
+    request = TurnRequest("Hi", no_tools=no_tools, caller=Caller(Principal("alice"), token, headers))
     settings = Settings(mcp_servers=configured)
     return select(settings, None, Conversation("conversation"), request).mcp_servers
 

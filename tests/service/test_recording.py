@@ -174,6 +174,7 @@ async def test_a_recording_says_where_it_comes_from(recording, tapes):
         "shield_ids": ["guard"],
         "vector_store_ids": ["vs_docs", "vs_runbooks"],
         "client_tools": ["add"],
+        "user": hashed("developer"),
     }
     assert header.request_id == turn.headers["x-request-id"]
     assert header.conversation_id == turn.headers["x-conversation-id"]

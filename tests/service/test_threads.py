@@ -138,14 +138,6 @@ async def test_a_thread_that_waits_for_answers_is_taken(script, goes_on):
     assert app.upstream.plans[1].conversation.thread == goes_on
 
 
-async def test_of_too_many_turns_that_wait_the_oldest_is_forgotten():
-    async with application(WAITS, conversations_limit=1) as app:
-        await app.ended()
-        await app.ended()
-
-        assert app.upstream.forgotten == [thread_of(1)]
-
-
 async def test_the_end_of_the_process_forgets_every_thread():
     async with application(HELLO, WAITS) as app:
         await app.ended()

@@ -181,6 +181,13 @@ def redis_server(redis_of_the_session: RedisServer) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
+def shared_store(redis_server: RedisServer, tmp_path: Path) -> dict[str, Any]:
+    """The settings of processes that share their turns, and the database."""
+    database = {"url": f"sqlite:///{tmp_path}/turnstile.db"}
+    return {"redis": {"url": redis_server.url}, "database": database}
+
+
+@pytest.fixture
 async def shared_redis(redis_server: RedisServer) -> AsyncIterator[SharedRedis]:
     """The way of one process to that server."""
     async with connected(redis_server) as redis:

@@ -137,6 +137,18 @@ class SqlQuotas:
             accounts = await _standing(connection, self._limits, user, now_ms)
         return [told(account, limit) for account, limit in accounts]
 
+    async def charge(self, user: str, tokens: int) -> None:
+        """See `Quotas.charge`."""
+        if not self._limits:
+            return
+        now_ms = int(self._clock() * 1_000)
+        async with self._database.writing() as connection:
+            accounts = await _opened(connection, self._limits, user, now_ms)
+            nothing = (
+                (each, Reservation(each.key, 0, each.period_began_ms)) for each, _ in accounts
+            )
+            await _write(connection, [charged(*each, tokens) for each in nothing])
+
 
 async def _opened(
     connection: AsyncConnection, limits: Sequence[QuotaSettings], user: str, now_ms: int
