@@ -205,7 +205,7 @@ async def test_a_chunk_gives_the_upstream_its_time_again():
     second = anyio.Event()
     script = Script((opening_chunk(), second, says("Hi"), *closing("Hi")))
     async with (
-        application(script, first_chunk_timeout_s=0.02, heartbeat_s=0.03) as app,
+        application(script, first_chunk_timeout_s=0.2, heartbeat_s=0.3) as app,
         app.turn() as turn,
     ):
         assert names(await turn.part()) == ["start"]

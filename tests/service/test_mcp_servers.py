@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from service.domain import Caller, Conversation, TurnRequest
+from service.domain import Caller, Conversation, Principal, TurnRequest
 from service.errors import McpHeadersInvalid
 from service.settings import Settings
 from service.turns.selection import select
@@ -19,7 +19,9 @@ CALLER = {"authorization": "caller"}
 
 def servers(*configured, no_tools=False, token=None, headers=None):
     """Return the MCP servers of a turn."""
-    request = TurnRequest("Hi", no_tools=no_tools, caller=Caller(Principal("alice"), token, headers))
+    request = TurnRequest(
+        "Hi", no_tools=no_tools, caller=Caller(Principal("alice"), token, headers)
+    )
     settings = Settings(mcp_servers=configured)
     return select(settings, None, Conversation("conversation"), request).mcp_servers
 

@@ -215,6 +215,8 @@ NEVER_ANSWERED = {
     "settings_invalid": "The service does not start then.",
     "route_unknown": "No route answers it.",
     "method_not_allowed": "No route answers it.",
+    "request_not_http": "It comes to no route.",
+    "head_too_large": "It comes to no route.",
 }
 
 

@@ -15,7 +15,6 @@ from service.wiring import services_on
 from tests.support.asgi import ask
 from tests.support.upstreams import ScriptedUpstream
 
-REQUEST = Request({"type": "http", "method": "GET", "path": "/", "headers": []})
 CLASSES = [
     each
     for each in vars(errors).values()
@@ -27,16 +26,23 @@ def body(response):
     return json.loads(response.body)
 
 
+@pytest.fixture
+def request_made():
+    """A request that came to an application."""
+    app = create_app(services_on(ScriptedUpstream(), Settings()))
+    return Request({"type": "http", "method": "GET", "path": "/", "headers": [], "app": app})
+
+
 @pytest.mark.parametrize("status", [400, 401, 500])
-async def test_what_routing_never_says_is_an_internal_error(status):
-    response = await http_error(REQUEST, HTTPException(status))
+async def test_what_routing_never_says_is_an_internal_error(status, request_made):
+    response = await http_error(request_made, HTTPException(status))
 
     assert (response.status_code, body(response)["code"]) == (500, "internal_error")
 
 
 @pytest.mark.parametrize("handler", [http_error, service_error])
-async def test_an_exception_of_another_kind_says_nothing_of_itself(handler):
-    response = await handler(REQUEST, ZeroDivisionError("a secret"))
+async def test_an_exception_of_another_kind_says_nothing_of_itself(handler, request_made):
+    response = await handler(request_made, ZeroDivisionError("a secret"))
 
     assert (response.status_code, body(response)["code"]) == (500, "internal_error")
     assert b"secret" not in response.body

@@ -7,11 +7,11 @@ import pytest
 from anyio import wait_all_tasks_blocked
 
 from tests.support.applications import TURNS, application, events, names
+from tests.support.people import PEOPLE, used_by
 from tests.support.sse import SseReader
 from tests.support.upstreams import NEVER, Script, answer, closing, opening_chunk, says
 
 ENDLESS = Script((opening_chunk(), says("Hi"), NEVER))
-ANN, BOB = ({"authorization": f"Bearer {name}"} for name in ("ann", "bob"))
 
 
 def sent_away(body):
@@ -37,11 +37,11 @@ async def test_a_turn_beyond_the_streams_of_the_process_is_a_503():
 
 async def test_a_turn_beyond_the_streams_of_its_caller_is_a_429():
     async with (
-        application(ENDLESS, streams={"per_user_limit": 1}) as app,
-        app.turn(headers=ANN) as turn,
+        used_by(PEOPLE, ENDLESS, streams={"per_user_limit": 1}) as people,
+        people["alice"].turn() as turn,
     ):
         await turn.part()
-        async with app.turn(headers=ANN) as one_more, app.turn(headers=BOB) as of_another:
+        async with people["alice"].turn() as one_more, people["bob"].turn() as of_another:
             told = await refused(one_more)
             await of_another.begun()
 
@@ -49,16 +49,13 @@ async def test_a_turn_beyond_the_streams_of_its_caller_is_a_429():
     assert of_another.status == 200
 
 
-async def test_callers_without_a_token_have_no_limit_of_their_own():
-    async with (
-        application(ENDLESS, streams={"per_user_limit": 1}) as app,
-        app.turn() as one,
-        app.turn() as other,
-    ):
-        await one.begun()
-        await other.begun()
+async def test_where_nobody_is_asked_who_they_are_all_are_one_caller():
+    async with application(ENDLESS, streams={"per_user_limit": 1}) as app, app.turn() as turn:
+        await turn.part()
+        async with app.turn(headers={"Authorization": "Bearer another"}) as one_more:
+            told = await refused(one_more)
 
-    assert (one.status, other.status) == (200, 200)
+    assert told == (429, "too_many_own_streams", "5")
 
 
 async def test_turns_that_are_asked_for_at_the_same_time_exceed_no_limit_together():

@@ -7,6 +7,7 @@ import pytest
 from anyio import wait_all_tasks_blocked
 
 from service.cli.replay import emissions_of, load
+from service.domain import hashed
 from service.errors import UpstreamError, UpstreamReset
 from service.settings import Settings
 from service.wiring import open_services

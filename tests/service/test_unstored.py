@@ -142,12 +142,11 @@ async def test_a_process_that_stops_stores_what_is_left(path, log):
 
 async def test_what_is_lost_with_the_process_is_an_error_in_the_log(path, log):
     go_on, lock = anyio.Event(), AsyncExitStack()
-    async with application(waiting(go_on), **on_file(path, **QUICK)) as app:
-        async with app.turn() as turn:
-            await turn.part()
-            await lock.enter_async_context(locked(path))
-            go_on.set()
-            await turn.body()
+    async with application(waiting(go_on), **on_file(path, **QUICK)) as app, app.turn() as turn:
+        await turn.part()
+        await lock.enter_async_context(locked(path))
+        go_on.set()
+        await turn.body()
     await lock.aclose()
 
     (line,) = [each for each in log if each["event"] == "turn.given_up"]

@@ -7,7 +7,6 @@ import pytest
 import structlog
 from structlog.typing import EventDict
 
-
 SETTINGS_OF_TESTS = {
     "TURNSTILE_DATABASE_URL": "sqlite://",
     "TURNSTILE_TITLES_GENERATE": "false",

@@ -103,8 +103,9 @@ class SqlDatabase:
             if await connection.run_sync(is_current):
                 return
         async with self._watched(_MIGRATION_LIMIT_S), self._backend.migrating() as connection:
-            await connection.run_sync(upgrade)
-        logger.info("database.migrated", revision=HEAD)
+            changed = await connection.run_sync(upgrade)
+        if changed:
+            logger.info("database.migrated", revision=HEAD)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:

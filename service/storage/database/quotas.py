@@ -29,10 +29,22 @@ from service.storage.database.engine import SqlDatabase
 from service.storage.database.statements import insert
 from service.storage.database.tables import quotas, reservations
 
+_READ = (
+    select(quotas)
+    .where(tuple_(quotas.c.name, quotas.c.user).in_(bindparam("of_keys", expanding=True)))
+    .order_by(quotas.c.name, quotas.c.user)
+)
+_LOCK = _READ.with_for_update()
 _WRITE = (
     update(quotas)
     .where(quotas.c.name == bindparam("of_name"), quotas.c.user == bindparam("of_user"))
     .values(available=bindparam("left"), period_began_ms=bindparam("began_ms"))
+)
+_RESERVE = reservations.insert()
+_SETTLE = (
+    delete(reservations)
+    .where(reservations.c.request_id.in_(bindparam("of_turns", expanding=True)))
+    .returning(*reservations.columns)
 )
 
 
@@ -58,7 +70,7 @@ async def reserve(  # noqa: PLR0913, PLR0917 # this is what a reservation is
     taken = [reserved(account, limit, tokens) for account, limit in accounts]
     await _write(connection, [account for account, _ in taken])
     rows = [_reservation_row(request_id, reservation) for _, reservation in taken]
-    await connection.execute(reservations.insert(), rows)
+    await connection.execute(_RESERVE, rows)
 
 
 async def settle(
@@ -79,11 +91,7 @@ async def settle_all(
     limits: Sequence[QuotaSettings],
 ) -> None:
     """Charge turns by their request ids; all that one transaction charges are charged at once."""
-    deleted = await connection.execute(
-        delete(reservations)
-        .where(reservations.c.request_id.in_(list(used)))
-        .returning(*reservations.columns)
-    )
+    deleted = await connection.execute(_SETTLE, {"of_turns": list(used)})
     taken = [
         (Reservation((row.name, row.user), row.tokens, row.period_began_ms), used[row.request_id])
         for row in deleted
@@ -185,12 +193,7 @@ async def _standing(
 async def _read(
     connection: AsyncConnection, keys: Iterable[Key], *, locks: bool
 ) -> dict[Key, Account]:
-    asked = (
-        select(quotas)
-        .where(tuple_(quotas.c.name, quotas.c.user).in_(sorted(keys)))
-        .order_by(quotas.c.name, quotas.c.user)
-    )
-    found = await connection.execute(asked.with_for_update() if locks else asked)
+    found = await connection.execute(_LOCK if locks else _READ, {"of_keys": sorted(keys)})
     return {(row.name, row.user): Account(*row) for row in found}
 
 

@@ -23,14 +23,16 @@ def is_current(connection: Connection) -> bool:
     return inspect(connection).has_table(VERSION_TABLE) and _revision(connection) == HEAD
 
 
-def upgrade(connection: Connection) -> None:
+def upgrade(connection: Connection) -> bool:
     """Make every change that a database has not seen, in the transaction of a connection.
+
+    Returns whether there was one: another process may have made them all meanwhile.
 
     Raises:
         SettingsInvalid: it was changed by a newer version, or is not ours.
     """
     if is_current(connection):
-        return
+        return False
     from alembic import command  # noqa: PLC0415 # see the module
     from alembic.config import Config  # noqa: PLC0415 # the same
     from alembic.script import ScriptDirectory  # noqa: PLC0415 # the same
@@ -41,6 +43,7 @@ def upgrade(connection: Connection) -> None:
     known = {each.revision for each in ScriptDirectory.from_config(config).walk_revisions()}
     _refuse_others(connection, known)
     command.upgrade(config, "head")
+    return True
 
 
 def _refuse_others(connection: Connection, known: set[str]) -> None:
