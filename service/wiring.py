@@ -105,7 +105,6 @@ def _settler(
         shared.claims,
         kept.claims,
         shared.log,
-        kept.turns,
         start_s=2 * settings.upstream.request_timeout_s + settings.redis.timeout_s,
         turn_s=settings.turn_timeout_s,
         kept_s=settings.log_ttl_s,

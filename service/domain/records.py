@@ -79,6 +79,14 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
+class Deleted:
+    """What is still elsewhere of a conversation that was deleted: its threads and its streams."""
+
+    threads: tuple[Thread, ...] = ()
+    request_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ConversationNote:
     """A conversation as it is listed; times are in seconds since the epoch."""
 

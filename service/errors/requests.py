@@ -88,7 +88,7 @@ class TurnOver(ServiceError):
 
     code = "turn_over"
     status_code = 409
-    response = "This was asked before; its answer can be read in its conversation."
+    response = "This was asked before; its answer is in its conversation, unless that was deleted."
 
 
 class RedactionFailed(ServiceError):

@@ -149,6 +149,18 @@ class EmissionLog(Protocol):
         """
         ...
 
+    async def forget(self, request_ids: Sequence[str]) -> None:
+        """Let nobody read turns any more, in any process; who is reading one may finish.
+
+        One that runs goes on until it has ended, and is forgotten then. For an id that is not
+        kept nothing happens.
+
+        Raises:
+            LogUnavailable: the log cannot be reached, and some of them may be read until their
+                time is over.
+        """
+        ...
+
     async def orphan(self) -> Orphan:
         """Wait for a turn whose owner has died; it is owned by this process then."""
         ...

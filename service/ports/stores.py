@@ -13,6 +13,7 @@ from service.domain import (
     Conversation,
     ConversationNote,
     ConversationPage,
+    Deleted,
     Feedback,
     Kept,
     Leavings,
@@ -139,11 +140,14 @@ class Conversations(Protocol):
         ...
 
     async def name(self, conversation_id: str, title: str) -> None:
-        """Give a conversation a title that was made for it, unless somebody has named it."""
+        """Give a conversation a title that was made for it, unless somebody has named it.
+
+        Nothing happens when it has gone meanwhile.
+        """
         ...
 
-    async def delete(self, conversation_id: str, user: str | None) -> Sequence[Thread]:
-        """Delete a conversation with all of its turns; returns what the upstream has of it."""
+    async def delete(self, conversation_id: str, user: str | None) -> Deleted:
+        """Delete a conversation with all of its turns; returns what others have of it."""
         ...
 
     async def expire(self, before: float) -> Sequence[Thread]:

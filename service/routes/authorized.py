@@ -8,7 +8,7 @@ from service.routes.services import principal_of
 
 
 async def authorized(request: Request) -> Response:
-    """POST /v1/authorized: who the caller is, and what it may do; a body is not looked at."""
+    """POST /v1/authorized: tell who the caller is, and what it may do; a body is not looked at."""
     principal = principal_of(request)
     answer = AuthorizedAnswer(
         user_id=principal.user,

@@ -18,21 +18,21 @@ from service.turns.tools import OfferedTool, offered_tools
 
 
 async def models(request: Request) -> Response:
-    """GET /v1/models: the models that the upstream offers."""
+    """GET /v1/models: list the models that the upstream offers."""
     offered = await services_of(request).upstream.catalogue()
     found = [_model(each) for each in offered.models] if offered else []
     return JsonAnswer(ModelsAnswer(models=found))
 
 
 async def shields(request: Request) -> Response:
-    """GET /v1/shields: the shields that can be chosen, which are those that somebody asks."""
+    """GET /v1/shields: list the shields that can be chosen: those that somebody asks."""
     offered = await services_of(request).upstream.catalogue()
     found = [ShieldAnswer(identifier=each) for each in offered.shields] if offered else []
     return JsonAnswer(ShieldsAnswer(shields=found))
 
 
 async def tools(request: Request) -> Response:
-    """GET /v1/tools: the tools of the upstream, of MCP servers and of clients."""
+    """GET /v1/tools: list the tools of the upstream, of MCP servers and of clients."""
     services = services_of(request)
     groups = await services.upstream.tools()
     found = [] if groups is None else offered_tools(services.settings, groups)

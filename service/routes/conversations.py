@@ -27,7 +27,7 @@ from service.turns.conversations import delete_conversation
 
 
 async def listed(request: Request) -> Response:
-    """GET /v1/conversations: those in which something was asked, the newest first."""
+    """GET /v1/conversations: list those in which something was asked, the newest first."""
     services, principal = services_of(request), principal_of(request)
     asked = parse(ListParameters, dict(request.query_params))
     user = None if asked.user == "all" else principal.user
@@ -39,7 +39,7 @@ async def listed(request: Request) -> Response:
 
 
 async def read(request: Request) -> Response:
-    """GET /v1/conversations/{conversation_id}: a conversation with its turns."""
+    """GET /v1/conversations/{conversation_id}: read a conversation with its turns."""
     services, conversation_id = services_of(request), _conversation_id(request)
     user = principal_of(request).reach(Action.READ_OTHERS_CONVERSATIONS)
     asked = parse(ReadParameters, dict(request.query_params))
@@ -62,7 +62,7 @@ async def rename(request: Request) -> Response:
 
 
 async def delete(request: Request) -> Response:
-    """DELETE /v1/conversations/{conversation_id}: delete it, and what the upstream has of it."""
+    """DELETE /v1/conversations/{conversation_id}: delete one, and what the upstream has of it."""
     services, conversation_id = services_of(request), _conversation_id(request)
     user = principal_of(request).reach(Action.DELETE_OTHERS_CONVERSATIONS)
     await delete_conversation(services, conversation_id, user)

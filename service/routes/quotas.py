@@ -8,7 +8,7 @@ from service.routes.services import principal_of, services_of
 
 
 async def quotas(request: Request) -> Response:
-    """GET /v1/quotas: the quotas that the caller has part in."""
+    """GET /v1/quotas: tell what is left of the quotas that the caller has part in."""
     found = await services_of(request).quotas.of(principal_of(request).user)
     answers = [
         QuotaAnswer(

@@ -20,6 +20,7 @@ class MemoryLog:
     def __init__(self, bounds: Bounds, clock: Callable[[], float] = time.monotonic) -> None:
         self._turns = TurnBuffers(bounds, clock)
         self._controls: dict[str, TurnControl] = {}
+        self._forgotten: set[str] = set()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -36,6 +37,9 @@ class MemoryLog:
         buffer = self._turns.append(request_id, emissions)
         if buffer.ended_at is not None:
             self._controls.pop(request_id, None)
+            if request_id in self._forgotten:
+                self._forgotten.remove(request_id)
+                self._turns.drop(buffer)
         buffer.publish(buffer.latest)
 
     async def flush(self, request_id: str) -> bool:  # noqa: ARG002 # there are no others
@@ -54,6 +58,17 @@ class MemoryLog:
         control = self._controls.get(request_id)
         if control is not None:
             control.stop(by)
+
+    async def forget(self, request_ids: Sequence[str]) -> None:
+        """See `EmissionLog.forget`."""
+        for request_id in request_ids:
+            buffer = self._turns.find(request_id)
+            if buffer is None:
+                continue
+            if buffer.ended_at is None:
+                self._forgotten.add(request_id)
+            else:
+                self._turns.drop(buffer)
 
     async def orphan(self) -> Orphan:
         """See `EmissionLog.orphan`: here there is never one."""

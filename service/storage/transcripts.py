@@ -12,7 +12,7 @@ import re
 import secrets
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -37,10 +37,10 @@ VERSION = 1
 _SUFFIX, _UNFINISHED = ".json", ".tmp"
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _OF_USER = re.compile(r"[0-9a-f]{64}")
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 _FILE_MODE, _FOLDER_MODE = 0o600, 0o700
-_ATTEMPTS = 3
+_ATTEMPTS = 10
 _FILES_A_STEP = 500
 
 
@@ -63,7 +63,7 @@ class FileTranscripts:
     async def write(self, turn: TurnRecord) -> None:
         """See `Transcripts.write`."""
         try:
-            await to_thread.run_sync(self._write, turn, abandon_on_cancel=True)
+            await to_thread.run_sync(self._write, turn)
         except (OSError, TypeError, ValueError) as failed:
             _warn(failed, request_id=turn.request_id)
 
@@ -92,22 +92,10 @@ class FileTranscripts:
 
     def _expired(self, before: float) -> Iterator[None]:
         """Delete what is too old, and folders that are empty then; yields after each file."""
+        of_conversation = partial(_visited, visit=partial(_deleted, before=before))
         with _folder(self.directory) as root:
             for user in filter(_OF_USER.fullmatch, _names(root)):
-                for conversation in _within(root, user):
-                    yield from self._expired_of(user, conversation, before)
-                _remove_empty(root, user)
-
-    def _expired_of(self, user: str, conversation: str, before: float) -> Iterator[None]:
-        try:
-            with _folder(self.directory, user) as of_user:
-                for name in _within(of_user, conversation):
-                    with _folder(self.directory, user, conversation) as folder:
-                        _delete_old(folder, name, before)
-                    yield
-                _remove_empty(of_user, conversation)
-        except FileNotFoundError, NotADirectoryError:
-            return
+                yield from _visited(root, user, visit=of_conversation)
 
 
 def open_transcripts(settings: TranscriptsSettings) -> FileTranscripts | NoTranscripts:
@@ -190,7 +178,7 @@ def _folder(directory: Path, *names: str, make: bool = False) -> Iterator[int]:
 def _write_whole(folder: int, name: str, data: bytes) -> None:
     unfinished = f".{secrets.token_hex(8)}{_UNFINISHED}"
     try:
-        with open(os.open(unfinished, _NEW_FILE, _FILE_MODE, dir_fd=folder), "wb") as file:
+        with os.fdopen(os.open(unfinished, _NEW_FILE, _FILE_MODE, dir_fd=folder), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -201,31 +189,41 @@ def _write_whole(folder: int, name: str, data: bytes) -> None:
         raise
 
 
-def _expired_files(user: int, conversation: str, before: float) -> Iterator[None]:
+def _visited(parent: int, name: str, visit: Callable[[int, str], Iterator[None]]) -> Iterator[None]:
+    """Visit everything in a folder, and remove it when it is empty then."""
     try:
-        folder = os.open(conversation, _FOLDER, dir_fd=user)
+        folder = os.open(name, _FOLDER, dir_fd=parent)
     except (FileNotFoundError, NotADirectoryError):
         return
+    except OSError as failed:
+        _warn(failed)
+        return
     try:
-        for name in os.listdir(folder):
-            _delete_old(folder, name, before)
-            yield
+        for each in _names(folder):
+            yield from visit(folder, each)
     finally:
         os.close(folder)
+    with suppress(OSError):  # it is not empty
+        os.rmdir(name, dir_fd=parent)
 
 
-def _delete_old(folder: int, name: str, before: float) -> None:
-    if not name.endswith((_SUFFIX, _UNFINISHED)):
-        return
-    with suppress(FileNotFoundError):
-        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-        if stat.S_ISREG(found.st_mode) and found.st_mtime < before:
-            os.unlink(name, dir_fd=folder)
+def _deleted(folder: int, name: str, before: float) -> Iterator[None]:
+    """Delete a file of ours that is too old."""
+    if name.endswith((_SUFFIX, _UNFINISHED)):
+        try:
+            found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            if stat.S_ISREG(found.st_mode) and found.st_mtime < before:
+                os.unlink(name, dir_fd=folder)
+        except FileNotFoundError:
+            pass  # somebody else has taken it
+        except OSError as failed:
+            _warn(failed)
+    yield
 
 
-def _remove_empty(folder: int, name: str) -> None:
-    with suppress(OSError):  # it is not empty, or no folder
-        os.rmdir(name, dir_fd=folder)
+def _names(folder: int) -> list[str]:
+    with os.scandir(folder) as entries:
+        return [each.name for each in entries]
 
 
 def _exhausted(steps: Iterator[None], count: int) -> bool:

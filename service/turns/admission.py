@@ -1,7 +1,8 @@
 """Who may start: each question once, and one turn of a conversation at a time.
 
 A claim says whether its turn is about to start or has started. Who is about to start is waited
-for, for as long as a start can take; a turn that has started and is known no more is over.
+for, for as long as a start can take; a turn that has started and is known no more is over, also
+when it was deleted: a question that is only repeated never runs twice.
 """
 
 import hashlib
@@ -20,7 +21,7 @@ from service.errors import (
     TurnOver,
     TurnUnknown,
 )
-from service.ports import Claims, EmissionLog, Turns
+from service.ports import Claims, EmissionLog
 
 logger = structlog.get_logger()
 
@@ -71,7 +72,6 @@ class Admission:
     claims: Claims
     keys: Claims
     log: EmissionLog
-    turns: Turns
     start_s: float
     turn_s: float
     kept_s: float
@@ -96,10 +96,7 @@ class Admission:
             if await self.can_follow(first):
                 return first
             if state == _STARTED:
-                if await self.turns.known(first, caller.user) is not None:
-                    raise TurnOver(f"It was the turn {first}.")
-                if await self._takes(self.keys, own, held):
-                    return request_id
+                raise TurnOver(f"It was the turn {first}.")
             # The other request is about to start its turn, or to fail and to release the key.
             await anyio.sleep(_POLL_S)
         raise LogUnavailable("Another request with this key takes too long to start.")
@@ -130,7 +127,7 @@ class Admission:
             return
         # Who has ended may not have been able to release the conversation.
         over = state == _STARTED and await self._is_over(holder)
-        if not (over and await self._takes(self.claims, own, held)):
+        if not (over and await self._takes(own, held)):
             raise ConversationBusy(holder)
 
     async def go_on(self, ids: TurnIds, idempotency: Claim | None) -> None:
@@ -182,9 +179,9 @@ class Admission:
         except (LogUnavailable, StorageUnavailable) as unavailable:
             logger.warning("claim.kept", request_id=claim.request_id, cause=unavailable.cause)
 
-    async def _takes(self, claims: Claims, claim: Claim, held: str) -> bool:
-        """Take the place of who held a claim, and tell whether nobody else was faster."""
-        return await claims.replace(claim.key, held, claim.starting, self.start_s)
+    async def _takes(self, claim: Claim, held: str) -> bool:
+        """Take the place of who held a conversation, and tell whether nobody else was faster."""
+        return await self.claims.replace(claim.key, held, claim.starting, self.start_s)
 
     async def _is_over(self, request_id: str) -> bool:
         """Tell whether a turn that has started is over; one that is unknown is no longer kept."""

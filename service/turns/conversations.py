@@ -3,9 +3,13 @@
 import uuid
 
 import anyio
+import structlog
 
 from service.domain import TurnIds
+from service.errors import LogUnavailable
 from service.turns.services import Services
+
+logger = structlog.get_logger()
 
 
 async def delete_conversation(services: Services, conversation_id: str, user: str | None) -> None:
@@ -24,9 +28,22 @@ async def delete_conversation(services: Services, conversation_id: str, user: st
     try:
         await services.admission.enter(ids)
         with anyio.CancelScope(shield=True):
+            deleted = await services.conversations.delete(conversation_id, user)
             # What the upstream has of it nobody could find again.
-            for each in await services.conversations.delete(conversation_id, user):
+            for each in deleted.threads:
                 services.upstream.forget(each)
+            await _forget(services, conversation_id, deleted.request_ids)
     finally:
         with anyio.CancelScope(shield=True):
             await services.admission.withdraw(ids, None)
+
+
+async def _forget(services: Services, conversation_id: str, request_ids: tuple[str, ...]) -> None:
+    """Let nobody follow the turns of a deleted conversation any more."""
+    try:
+        await services.log.forget(request_ids)
+    except LogUnavailable as unavailable:
+        # It is deleted all the same: what the log has goes with its time.
+        logger.warning(
+            "log.not_forgotten", conversation_id=conversation_id, cause=unavailable.cause
+        )

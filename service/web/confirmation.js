@@ -14,7 +14,7 @@ const WORDS = {
  */
 export function confirmed(title, text, verb, act) {
   const problem = element("p", { class: "problem", role: "alert" });
-  const cancel = element("button", { type: "button", autofocus: "" }, "Cancel");
+  const cancel = element("button", { type: "button" }, "Cancel");
   const go = element("button", { type: "button", class: "danger" }, verb);
   const dialog = element(
     "dialog",
@@ -38,6 +38,7 @@ export function confirmed(title, text, verb, act) {
     else problem.textContent = WORDS[told.code] ?? told.response;
   });
   document.body.append(dialog);
+  // The focus goes to the first button, which does nothing.
   dialog.showModal();
   return new Promise((resolve) => {
     // Escape closes it as well; the browser gives the focus back to where it was.

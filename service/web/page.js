@@ -137,6 +137,8 @@ function listed(count) {
 
 function removed(id) {
   if (id === shown) beginAnew({ stop: false });
+  // With the last one the list is gone, and the focus that was in it.
+  else if (!drawer.open) composer.focus();
 }
 
 function began(id) {
@@ -148,7 +150,7 @@ function began(id) {
 }
 
 function ended(id) {
-  quotas.refresh();
+  if (entry.may("get_quotas")) quotas.refresh();
   if (id === null) return;
   if (fresh) list.loadTitled();
   else list.load();

@@ -163,9 +163,7 @@ def test_everything_can_be_reached_with_the_keyboard(docs: Docs) -> None:
 @pytest.mark.parametrize("viewport", [PHONE])
 @pytest.mark.parametrize("place", [START, "#event-end", "#schema-TurnBody"])
 def test_a_phone_shows_it_without_scrolling_aside(docs: Docs, place: str) -> None:
-    docs.page.evaluate(
-        "document.querySelectorAll('details').forEach((each) => { each.open = true })"
-    )
+    docs.open_all()
 
     assert docs.page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
 
@@ -209,8 +207,7 @@ CONTRAST = """() => {
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("place", [START])
 def test_all_text_can_be_read(docs: Docs) -> None:
-    docs.page.evaluate(
-        f"document.querySelectorAll('{START} details').forEach((each) => {{ each.open = true }})"
-    )
+    docs.shown(f"{START} .answer").first.wait_for()
+    docs.open_all()
 
     assert docs.page.evaluate(CONTRAST) == []

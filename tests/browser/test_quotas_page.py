@@ -5,12 +5,19 @@ from typing import Any
 import pytest
 
 from tests.browser.conftest import Tab
+from tests.support.people import key
 from tests.support.upstreams import Script, answer
 
 pytestmark = pytest.mark.browser
 
 POD = "What is a pod?"
 HELLO = Script(answer("Hello."))
+ASKS = ["info", "authorized", "streaming_query"]
+WITHOUT_LOOKING: dict[str, Any] = {
+    "authentication": {"by": "api_keys"},
+    "authorization": {"default_roles": ["asks"], "roles": {"asks": ASKS}},
+    "api_keys": [key("asks")],
+}
 
 
 def quota(**fields: Any) -> dict[str, Any]:
@@ -33,6 +40,19 @@ def test_what_is_left_is_told_before_and_after_a_turn(live_tab: Tab) -> None:
 
     # Four tokens for the question, and two for the answer.
     live_tab.wait_for_text("#quotas", "daily: 24 tokens left, renews ")
+
+
+@pytest.mark.parametrize("settings", [quota() | WITHOUT_LOOKING])
+def test_a_turn_tells_what_is_left_to_who_may_not_look(live_tab: Tab) -> None:
+    live_tab.sign_in("asks")
+    before = live_tab.shows("#quotas")
+
+    live_tab.ask(POD)
+    live_tab.wait_for("end")
+
+    assert not before
+    assert live_tab.text("#quotas") == "daily: 24 tokens left"
+    assert not any("403" in each for each in live_tab.complaints)
 
 
 @pytest.mark.parametrize("settings", [quota(initial_tokens=14)])

@@ -84,6 +84,17 @@ async def test_what_belongs_to_others_stays(store, database):
     assert await left(database, turns.c.request_id) == ["t-other"]
 
 
+async def test_the_turns_that_went_are_named(store, database):
+    for name in ("c", "other"):
+        await put_conversation(database, name)
+        await put_turn(database, f"t1-{name}", name)
+    await put_turn(database, "t2-c", "c", ended_s=None)
+
+    deleted = await store.delete("c", "alice")
+
+    assert sorted(deleted.request_ids) == ["t1-c", "t2-c"]
+
+
 async def test_what_a_running_turn_has_reserved_is_spent(store, database):
     accounts = Accounts(database, ONCE)
     await put_conversation(database, "c")
@@ -107,7 +118,7 @@ async def test_the_threads_that_nobody_needs_any_more_are_returned(store, databa
     await paused.claim("lost", (ToolAnswer("c1", "3"),), "never began")
     await paused.claim("answered", (ToolAnswer("c1", "3"),), "answering")
 
-    threads = await store.delete("c", "alice")
+    threads = (await store.delete("c", "alice")).threads
 
     expected = [thread_of(name) for name in ("answering", "conversation", "lost", "waiting")]
     assert sorted(threads, key=lambda each: each.ids) == expected

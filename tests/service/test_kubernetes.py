@@ -244,9 +244,16 @@ async def test_a_token_for_another_audience_is_refused(running, server, audience
         await refused(authenticator, CredentialInvalid)
 
 
+async def test_before_it_runs_nobody_is_recognised(token_file):
+    settings = KubernetesSettings.model_validate({"api_url": URL, "token_file": token_file})
+    exchange = open_exchange("kubernetes", settings.api_url, None, 1)
+
+    await refused(Kubernetes(Cluster(exchange, settings), TTL_S), AuthenticationUnavailable)
+
+
 @given(sent=st.text(min_size=1))
 async def test_junk_is_asked_about_or_refused_unread(sent):
-    """With an exchange that does not run, whatever is asked about is unavailable."""
+    """With a cluster that cannot be asked, whatever is asked about is unavailable."""
     settings = KubernetesSettings.model_validate({"api_url": "http://127.0.0.1:1"})
     exchange = open_exchange("kubernetes", settings.api_url, None, 1)
     authenticator = Kubernetes(Cluster(exchange, settings), TTL_S)

@@ -1,7 +1,9 @@
 """The schema: that it is what the code takes it for, and how it comes to be so."""
 
+import sqlite3
 import subprocess
 import sys
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import anyio
@@ -37,18 +39,27 @@ STRUCTURE = {
 }
 
 
-def opened(url, **settings):
-    """Return a database that nobody has prepared."""
-    return open_sql_database(DatabaseSettings(url=SecretStr(url), **settings))
+@asynccontextmanager
+async def opened(url, **settings):
+    """Give a database that nobody has prepared."""
+    database = open_sql_database(DatabaseSettings(url=SecretStr(url), **settings))
+    try:
+        yield database
+    finally:
+        await database._backend.close()
+
+
+async def prepared(url, **settings):
+    """Prepare a database, in not too long a time."""
+    with anyio.fail_after(5):
+        async with opened(url, **settings) as database:
+            await database.prepare()
 
 
 async def run(url, function):
     """Return what a function says of a database that was not prepared."""
-    database = opened(url)
-    async with database._backend.writing() as connection:
-        found = await connection.run_sync(function)
-    await database._backend.close()
-    return found
+    async with opened(url) as database, database._backend.writing() as connection:
+        return await connection.run_sync(function)
 
 
 def statement(sql):
@@ -156,7 +167,7 @@ async def test_a_database_that_is_newer_is_refused_and_left_alone(database_url):
     await run(database_url, change("UPDATE turnstile_revision SET version_num = 'newer'"))
 
     with pytest.raises(SettingsInvalid, match="is newer than this version"):
-        await opened(database_url).prepare()
+        await prepared(database_url)
 
     found = await run(database_url, statement("SELECT version_num FROM turnstile_revision"))
     assert found == [("newer",)]
@@ -176,7 +187,7 @@ async def test_tables_of_somebody_else_with_our_names_are_refused(empty_database
     await run(empty_database_url, change("CREATE TABLE turns (name TEXT)"))
 
     with pytest.raises(SettingsInvalid, match="somebody else"):
-        await opened(empty_database_url).prepare()
+        await prepared(empty_database_url)
 
     assert await run(empty_database_url, tables) == {"turns"}
 
@@ -186,20 +197,20 @@ async def test_a_change_that_fails_leaves_nothing(empty_database_url):
     # The last but one to be made.
     await run(empty_database_url, change("CREATE INDEX ix_turns_user_began_ms ON others (name)"))
 
-    with anyio.fail_after(5), pytest.raises(SettingsInvalid, match="made or changed"):
-        await opened(empty_database_url).prepare()
+    with pytest.raises(SettingsInvalid, match="made or changed"):
+        await prepared(empty_database_url)
 
     assert await run(empty_database_url, tables) == {"others"}
 
 
 async def test_what_belongs_to_a_table_outlasts_its_change(file_url):
     """SQLite changes a table by making another one, and what refers to it goes with the old one."""
-    database = opened(file_url)
-    async with database._backend.migrating() as connection:
-        assert await connection.scalar(text("PRAGMA foreign_keys")) == 0
-    async with database.writing() as connection:
-        assert await connection.scalar(text("PRAGMA foreign_keys")) == 1
-    await database._backend.close()
+    asked = text("PRAGMA foreign_keys")
+    async with opened(file_url) as database:
+        async with database._backend.migrating() as connection:
+            assert await connection.scalar(asked) == 0
+        async with database.writing() as connection:
+            assert await connection.scalar(asked) == 1
 
 
 async def test_an_empty_file_is_a_new_database(tmp_path):
@@ -213,48 +224,48 @@ async def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path):
     path = tmp_path / "notes.txt"
     path.write_text("Nothing that a database would say.\n" * 100)
 
-    with anyio.fail_after(5), pytest.raises(SettingsInvalid, match="is no database"):
-        await opened(f"sqlite:///{path}").prepare()
+    with pytest.raises(SettingsInvalid, match="is no database"):
+        await prepared(f"sqlite:///{path}")
 
     assert path.read_text().startswith("Nothing")
 
 
 @pytest.mark.parametrize("path", ["/dev/null/turnstile.db", "/proc/turnstile.db", "/tmp"])
 async def test_a_file_that_cannot_be_is_refused(path):
-    with anyio.fail_after(5), pytest.raises(SettingsInvalid, match="cannot be"):
-        await opened(f"sqlite:///{path}").prepare()
+    with pytest.raises(SettingsInvalid, match="cannot be"):
+        await prepared(f"sqlite:///{path}")
 
 
 async def test_a_file_that_stays_locked_is_given_up(file_url, tmp_path):
-    import sqlite3
-
-    with sqlite3.connect(tmp_path / "turnstile.db") as connection:
+    path = tmp_path / "turnstile.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("DROP TABLE turnstile_revision")
-    connection.execute("BEGIN IMMEDIATE")
+        connection.execute("BEGIN EXCLUSIVE")
 
-    with anyio.fail_after(5), pytest.raises(StorageUnavailable):
-        await opened(file_url, timeout_s=SHORT_S, start_timeout_s=SHORT_S).prepare()
-    connection.close()
+        with pytest.raises(StorageUnavailable):
+            await prepared(file_url, timeout_s=SHORT_S, start_timeout_s=SHORT_S)
 
 
 async def test_a_server_that_is_not_there_is_given_up_after_a_time(mortal_postgres):
     mortal_postgres.kill()
 
-    with anyio.fail_after(5), pytest.raises(StorageUnavailable):
-        await opened(mortal_postgres.url(), start_timeout_s=SHORT_S).prepare()
+    with pytest.raises(StorageUnavailable):
+        await prepared(mortal_postgres.url(), start_timeout_s=SHORT_S)
 
 
 async def test_a_server_that_stands_still_is_given_up_after_a_time(mortal_postgres):
-    with mortal_postgres.paused(), anyio.fail_after(5), pytest.raises(StorageUnavailable):
+    with mortal_postgres.paused(), pytest.raises(StorageUnavailable):
         settings = {"timeout_s": SHORT_S, "start_timeout_s": SHORT_S}
-        await opened(mortal_postgres.url(), **settings).prepare()
+        await prepared(mortal_postgres.url(), **settings)
 
 
 async def test_a_server_that_comes_later_is_waited_for(mortal_postgres, log):
     mortal_postgres.kill()
-    database = opened(mortal_postgres.url())
 
-    async with anyio.create_task_group() as tasks:
+    async with (
+        opened(mortal_postgres.url(), start_timeout_s=60.0) as database,
+        anyio.create_task_group() as tasks,
+    ):
         tasks.start_soon(database.prepare)
         while not log:
             await anyio.lowlevel.checkpoint()
@@ -262,12 +273,11 @@ async def test_a_server_that_comes_later_is_waited_for(mortal_postgres, log):
 
     events = [each["event"] for each in log]
     assert events == ["database.failed", "database.recovered", "database.migrated"]
-    await database._backend.close()
 
 
 async def test_a_database_that_the_server_has_not_is_refused(postgres_of_the_session):
-    with anyio.fail_after(5), pytest.raises(SettingsInvalid, match="refuses") as refused:
-        await opened(postgres_of_the_session.url("secret")).prepare()
+    with pytest.raises(SettingsInvalid, match="refuses") as refused:
+        await prepared(postgres_of_the_session.url("secret"))
 
     assert "secret" not in refused.value.cause
 
@@ -275,9 +285,9 @@ async def test_a_database_that_the_server_has_not_is_refused(postgres_of_the_ses
 async def test_a_user_that_may_make_no_tables_is_refused(postgres_url, postgres_of_the_session):
     name = postgres_url.rpartition("/")[2]
     server = postgres_of_the_session
-    server.ask("DROP SCHEMA public CASCADE; CREATE SCHEMA public", name)
-    server.ask("DROP ROLE IF EXISTS reader; CREATE ROLE reader LOGIN", name)
+    for sql in ("DROP SCHEMA public CASCADE", "CREATE SCHEMA public", "CREATE ROLE reader LOGIN"):
+        server.ask(sql, name)
     server.ask("GRANT USAGE ON SCHEMA public TO reader", name)
 
-    with anyio.fail_after(5), pytest.raises(SettingsInvalid, match="made or changed"):
-        await opened(postgres_url.replace("turnstile@", "reader@")).prepare()
+    with pytest.raises(SettingsInvalid, match="made or changed"):
+        await prepared(postgres_url.replace("turnstile@", "reader@"))

@@ -152,6 +152,20 @@ async def test_accounts_stay_within_what_a_number_can_be(accounts):
     assert await own.left() == {"vast": MOST, "once": -MOST}
 
 
+async def test_what_was_used_beside_a_turn_is_charged_even_below_zero(accounts, database):
+    own = accounts(DAILY, SHARED)
+    clock = Clock()
+    quotas = SqlQuotas(database, own.limits, clock)
+    await quotas.charge("alice", 30)
+    during = await own.left()
+    await quotas.charge("alice", 90)
+    await SqlQuotas(database, (), clock).charge("alice", 5)
+
+    assert during == {"daily": 70, "shared": 70}
+    assert await own.left() == {"daily": -20, "shared": -20}
+    assert await own.left("bob") == {"daily": 100, "shared": -20}
+
+
 async def test_nothing_is_gained_by_using_less_than_nothing(accounts):
     own = accounts(DAILY)
     await own.reserve("a", 10)

@@ -110,10 +110,10 @@ async def test_a_resume_beyond_a_limit_is_told_to_come_back_later(limit):
     """An `EventSource` would never come back after a 429."""
     async with (
         application(ENDLESS, streams={limit: 1}, retry_ms=10) as app,
-        app.turn(headers=ANN) as turn,
+        app.turn() as turn,
     ):
         await turn.part()
-        async with app.resume(turn, headers=ANN) as again:
+        async with app.resume(turn) as again:
             why, delay_ms = sent_away(await again.body())
 
     assert (again.status, why) == (200, "busy")

@@ -66,7 +66,7 @@ PAUSED = st.builds(
     some(Call, TEXT, TEXT, TEXT, st.none() | TEXT),
     st.frozensets(TEXT),
     TEXT,
-    TEXT,
+    st.booleans(),
 )
 
 

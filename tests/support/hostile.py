@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 from urllib.parse import unquote
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -45,6 +46,11 @@ class Target:
         asking = partial(self.app.ask, method, target, body, **(headers or {}))
         reply, answered = self.portal.call(asking)
         return judged(method, target, reply, answered), answered
+
+    def post(self, target: str, value: object) -> tuple[Told, Any]:
+        """Send JSON, and return what was answered with its body."""
+        made, body = self.send("POST", target, json.dumps(value).encode())
+        return made, json.loads(body)
 
 
 def judged(method: str, target: str, reply: Exchange, body: bytes) -> Told:

@@ -232,6 +232,12 @@ def test_text_without_blocks_is_left_alone():
     assert refresh(text) == text
 
 
+def test_who_refreshes_may_bring_blocks_of_its_own():
+    fresh = refresh(block("weather") + block("states"), {"weather": lambda: "sunny\n"})
+
+    assert fresh == block("weather", "sunny\n") + refresh(block("states"))
+
+
 def test_an_unknown_block_is_named():
     with pytest.raises(BlockError, match="no block 'weather'; there are overview, full"):
         refresh(block("weather"))

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.domain import ConversationNote, ConversationPage, Thread, TurnPage
+from service.domain import ConversationNote, ConversationPage, Deleted, Thread, TurnPage
 from service.errors import ConversationUnknown, StorageUnavailable
 from service.storage.database.cursors import Place, cursor_of, place_of
 from service.storage.database.engine import SqlDatabase
@@ -98,14 +98,15 @@ class SqlConversations:
         async with self._database.writing() as connection:
             await connection.execute(named)
 
-    async def delete(self, conversation_id: str, user: str | None) -> Sequence[Thread]:
+    async def delete(self, conversation_id: str, user: str | None) -> Deleted:
         """See `Conversations.delete`."""
         its_turns = select(_turns.request_id).where(_turns.conversation_id == conversation_id)
         owned = select(_conversations.thread).where(*_owned(conversation_id, user))
         now_ms = to_ms(self._clock())
         async with self._database.writing() as connection:
             _known_at_all((await connection.execute(owned)).one_or_none())
-            await connection.execute(its_turns.order_by(_turns.request_id).with_for_update())
+            ordered = its_turns.order_by(_turns.request_id).with_for_update()
+            request_ids = tuple((await connection.execute(ordered)).scalars())
             row = (await connection.execute(owned.with_for_update())).one_or_none()
             kept = _known_at_all(row).thread
             threads = await _forget_paused(connection, its_turns, now_ms)
@@ -116,7 +117,7 @@ class SqlConversations:
             await connection.execute(
                 delete(conversations).where(_conversations.conversation_id == conversation_id)
             )
-        return [*_threads([kept]), *threads]
+        return Deleted((*_threads([kept]), *threads), request_ids)
 
     async def expire(self, before: float) -> Sequence[Thread]:
         """See `Conversations.expire`."""

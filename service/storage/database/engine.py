@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -25,7 +25,7 @@ _NO_ADDRESS = "The address of the database, database.url, is not valid."
 _START_POLL_S = 0.2
 
 _MIGRATION_LIMIT_S = 3_600.0
-"""How long a change of the schema may take, here or in the process that makes it."""
+"""How long a change of the schema may take."""
 
 _CLOSE_LIMIT_S = 2.0
 
@@ -102,7 +102,9 @@ class SqlDatabase:
         async with self.reading() as connection:
             if await connection.run_sync(is_current):
                 return
-        async with self._watched(_MIGRATION_LIMIT_S), self._backend.migrating() as connection:
+        async with self._watched(_MIGRATION_LIMIT_S), AsyncExitStack() as stack:
+            async with asyncio.timeout(self._settings.start_timeout_s):
+                connection = await stack.enter_async_context(self._backend.migrating())
             changed = await connection.run_sync(upgrade)
         if changed:
             logger.info("database.migrated", revision=HEAD)

@@ -34,14 +34,11 @@ _MIGRATE = (
 
 
 class _Connection(asyncpg.Connection):  # type: ignore[misc] # asyncpg has no types
-    """A connection that is cut where SQLAlchemy would wait for a server that does not answer."""
+    """A connection that ends at once: a server that does not answer is not waited for."""
 
-    async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 # asyncpg's
-        """Say goodbye, unless there is a hurry: SQLAlchemy gives a timeout then."""
-        if timeout is None:
-            await super().close()
-        else:
-            self.terminate()
+    async def close(self, *, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109 # asyncpg's
+        """Cut the connection, which is a goodbye as well: nothing is under way here any more."""
+        self.terminate()
 
     def has_ended(self) -> bool:
         """Tell whether the server has left, also when the event loop has not heard of it yet.

@@ -69,6 +69,8 @@ class SqliteBackend:
         engine = _engine(self._path, writes=True, migrates=True)
         try:
             async with engine.begin() as connection:
+                # The first statement takes the lock, whatever it is.
+                await connection.exec_driver_sql("SELECT 1")
                 yield connection
         finally:
             await engine.dispose()

@@ -1,12 +1,17 @@
 """Turns that other processes drive, as far as they are read here."""
 
+import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import batched
 from typing import cast
 
 from service.domain import Estate, TurnIds
-from service.errors import TurnUnknown
+from service.errors import LogUnavailable, TurnUnknown
+from service.storage.redis.connection import Run, milliseconds
 from service.storage.redis.entries import Entry, emission_of, estate_of
+from service.storage.redis.ownership import FORGET
 from service.storage.redis.process import Process
 from service.storage.redis.tail import Tail
 from service.storage.turn_buffer import BufferReader, TurnBuffer, TurnBuffers
@@ -15,10 +20,13 @@ from statemachine import Interrupter
 ATTEND = "attend"
 """Tells the owner of a turn that somebody reads it; else the signal is who stops it."""
 
-_READ = ("conversation", "user", "estate", "owner", "ended")
+_READ = ("conversation", "user", "estate", "owner", "ended", "forgotten")
 
 _MISSED = 2
 """How often a followed turn may be missing in Redis before its readers are sent away."""
+
+_AT_ONCE = 500
+"""How many turns are forgotten in one round trip."""
 
 
 @dataclass(slots=True, eq=False)
@@ -49,6 +57,7 @@ class Elsewhere:
         """See `Tail` for `told` and `failed`; `turns` says how much is kept of one."""
         self._redis = process.redis
         self._keys = process.keys
+        self._times = process.times
         self._turns = turns
         self._failed = failed
         self._tail = Tail(process, told, self._ended, self._unreachable)
@@ -95,15 +104,15 @@ class Elsewhere:
                 raise TurnUnknown
         asked = (("HMGET", name, *_READ), ("XRANGE", self._keys.log(request_id), "-", "+"))
         held, entries = await self._redis.ask_all(asked)
-        conversation_id, whose, estate, owner, ended = cast("list[bytes | None]", held)
+        conversation_id, whose, estate, owner, ended, gone = cast("list[bytes | None]", held)
         if conversation_id is None or estate is None or owner is None:
             raise TurnUnknown
         # Without a user, of an earlier version, it is nobody's.
         ids = TurnIds(request_id, conversation_id.decode(), (whose or b"").decode())
         buffer = self._turns.empty(ids)
         add(buffer, cast("list[Entry]", entries))
-        if ended and buffer.terminal is None:
-            # A Redis that is short of memory has given up the log without its turn.
+        if ended and (gone or buffer.terminal is None):
+            # A Redis that is short of memory may have given up the log without its turn.
             raise TurnUnknown
         return Kept(buffer, estate_of(estate), owner.decode())
 
@@ -117,6 +126,21 @@ class Elsewhere:
         if owner is not None:
             await self._tail.tell(cast("bytes", owner).decode(), request_id, by)
 
+    async def forget(self, request_ids: Sequence[str]) -> None:
+        """See `EmissionLog.forget`."""
+        keys, keep_ms = self._keys, milliseconds(self._times.keep_s)
+        for some in batched(request_ids, _AT_ONCE):
+            names = [(keys.turn(each), keys.log(each)) for each in some]
+            await self._redis.run_all([Run(FORGET, each, (keep_ms,)) for each in names])
+
+    async def forgotten(self, request_id: str) -> bool:
+        """Tell whether a turn was forgotten; when Redis does not say so in time, it was not."""
+        with suppress(LogUnavailable, TimeoutError):
+            async with asyncio.timeout(self._times.patience_s):
+                name = self._keys.turn(request_id)
+                return bool(await self._redis.ask("HEXISTS", name, "forgotten"))
+        return False
+
     async def look(self) -> None:
         """Tell owners who reads their turns; send away who reads what is there no more.
 
@@ -127,7 +151,7 @@ class Elsewhere:
         if not followed:
             return
         names = [self._keys.turn(each.request_id) for each in followed]
-        there = await self._redis.ask_all([("EXISTS", name) for name in names])
+        there = await self._redis.ask_all([("HEXISTS", name, "fence") for name in names])
         for each, found in zip(followed, there, strict=True):
             each.missed = 0 if found else each.missed + 1
             if each.missed >= _MISSED:

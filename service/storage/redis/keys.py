@@ -10,7 +10,10 @@ class Keys:
     prefix: str
 
     def turn(self, request_id: str) -> str:
-        """A hash: who owns a turn, under which fencing number, and how far it has come."""
+        """A hash: who owns a turn, under which fencing number, and how far it has come.
+
+        Of a turn that was deleted it has `forgotten`, and when that has ended nothing else.
+        """
         return f"{self.prefix}:turn:{request_id}"
 
     def log(self, request_id: str) -> str:

@@ -128,6 +128,9 @@ class RedisLog:
         if not buffer.ids.belongs_to(user):
             raise TurnUnknown
         own = self._own.get(request_id)
+        if own is None and await self._elsewhere.forgotten(request_id):
+            self._turns.drop(buffer)
+            raise TurnUnknown
         # What its first owner has said last may be known to its readers alone.
         return BufferReader(buffer, after, ahead=own is not None and own.adopted)
 
@@ -137,6 +140,10 @@ class RedisLog:
             self._own[request_id].control.stop(by)
             return
         await self._elsewhere.stop(request_id, by)
+
+    async def forget(self, request_ids: Sequence[str]) -> None:
+        """See `EmissionLog.forget`; the memory of who has driven a turn counts no more then."""
+        await self._elsewhere.forget(request_ids)
 
     async def orphan(self) -> Orphan:
         """See `EmissionLog.orphan`."""

@@ -99,6 +99,25 @@ return redis.call('HINCRBY', KEYS[1], 'fence', 1)
 )
 """Take over the turn of a process whose lease has ended; returns its fence, or 0."""
 
+FORGET = Script(
+    """
+-- KEYS: turn, log
+-- ARGV: ms a turn is kept when it has ended
+local held = redis.call('HMGET', KEYS[1], 'fence', 'ended')
+if held[1] and not held[2] then
+  redis.call('HSET', KEYS[1], 'forgotten', '1')
+  return
+end
+redis.call('UNLINK', KEYS[1], KEYS[2])
+redis.call('HSET', KEYS[1], 'forgotten', '1')
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+"""
+)
+"""Delete a turn that has ended, or see to it that nobody reads one when it has.
+
+Who has driven it has all of it in its memory, so this is kept for as long as that is.
+"""
+
 
 def behind(reply: int) -> int | None:
     """Return the number that Redis has come to when it lacks what comes before an append."""
