@@ -12,9 +12,10 @@ import re
 import secrets
 import stat
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
@@ -37,11 +38,15 @@ VERSION = 1
 _SUFFIX, _UNFINISHED = ".json", ".tmp"
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _OF_USER = re.compile(r"[0-9a-f]{64}")
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 _FILE_MODE, _FOLDER_MODE = 0o600, 0o700
-_ATTEMPTS = 10
+_ATTEMPTS = 3
 _FILES_A_STEP = 500
+
+
+type Visit = Callable[[int, str], Iterator[None]]
+"""What is done with something in a folder."""
 
 
 class NoTranscripts:
@@ -56,9 +61,13 @@ class NoTranscripts:
 
 @dataclass(frozen=True, slots=True)
 class FileTranscripts:
-    """Writes turns into a directory; see `Transcripts`."""
+    """Writes turns into a directory; see `Transcripts`.
+
+    While one is written no empty folder is removed; another process may do so all the same.
+    """
 
     directory: Path
+    _writing: threading.Lock = field(default_factory=threading.Lock)
 
     async def write(self, turn: TurnRecord) -> None:
         """See `Transcripts.write`."""
@@ -82,20 +91,36 @@ class FileTranscripts:
         names = (hashed(turn.user), _safe(turn.conversation_id))
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                with _folder(self.directory, *names, make=True) as folder:
+                with self._writing, _folder(self.directory, *names, make=True) as folder:
                     return _write_whole(folder, _safe(turn.request_id), data)
             except FileNotFoundError:
-                # An empty folder may have been deleted at this moment.
                 if attempt == _ATTEMPTS:
                     raise
         return None
 
     def _expired(self, before: float) -> Iterator[None]:
         """Delete what is too old, and folders that are empty then; yields after each file."""
-        of_conversation = partial(_visited, visit=partial(_deleted, before=before))
+        of_user = partial(self._visited, visit=partial(_deleted, before=before))
         with _folder(self.directory) as root:
             for user in filter(_OF_USER.fullmatch, _names(root)):
-                yield from _visited(root, user, visit=of_conversation)
+                yield from self._visited(root, user, visit=of_user)
+
+    def _visited(self, parent: int, name: str, visit: Visit) -> Iterator[None]:
+        """Visit everything in a folder, and remove it when it is empty then."""
+        try:
+            folder = os.open(name, _FOLDER, dir_fd=parent)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as failed:
+            _warn(failed)
+            return
+        try:
+            for each in _names(folder):
+                yield from visit(folder, each)
+        finally:
+            os.close(folder)
+        with self._writing, suppress(OSError):  # it is not empty
+            os.rmdir(name, dir_fd=parent)
 
 
 def open_transcripts(settings: TranscriptsSettings) -> FileTranscripts | NoTranscripts:
@@ -187,24 +212,6 @@ def _write_whole(folder: int, name: str, data: bytes) -> None:
         with suppress(OSError):
             os.unlink(unfinished, dir_fd=folder)
         raise
-
-
-def _visited(parent: int, name: str, visit: Callable[[int, str], Iterator[None]]) -> Iterator[None]:
-    """Visit everything in a folder, and remove it when it is empty then."""
-    try:
-        folder = os.open(name, _FOLDER, dir_fd=parent)
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    except OSError as failed:
-        _warn(failed)
-        return
-    try:
-        for each in _names(folder):
-            yield from visit(folder, each)
-    finally:
-        os.close(folder)
-    with suppress(OSError):  # it is not empty
-        os.rmdir(name, dir_fd=parent)
 
 
 def _deleted(folder: int, name: str, before: float) -> Iterator[None]:

@@ -95,7 +95,7 @@ export class Talk {
     const last = archive.draw(conversation, (answers, query) => this.#answerCalls(answers, query));
     this.#view = last?.view ?? null;
     this.#parts.machine.begin("Stored turns; nothing is streamed.");
-    this.say(STATUS.opened(conversation.turns.length));
+    this.say(STATUS.opened(conversation.message_count));
     if (last === null) return;
     if (last.open === null || !mayFollow) {
       last.finish();

@@ -1,16 +1,21 @@
 """The browser's own EventSource, which reads turns without a line of ours."""
 
+import json
 from typing import Any
 
 import pytest
 from anyio.from_thread import BlockingPortal
 from playwright.sync_api import Browser
 
+from tests.browser.conftest import Tab, key_of
 from tests.support.answers_in_turn import answer, answering_in_turn, frame, payload, stream
 from tests.support.cutting_proxy import UNHEARD, cutting_proxy
 from tests.support.left_turns import RESTLESS, started, undisturbed
+from tests.support.people import ALICE, keys
 from tests.support.server import served
 from tests.support.sse import Message
+from tests.support.upstreams import Script
+from tests.support.upstreams import answer as said
 
 pytestmark = pytest.mark.browser
 
@@ -24,6 +29,12 @@ READ = """(address) => new Promise((resolve) => {
         if (source.readyState === EventSource.CLOSED) resolve(told);
     };
 })"""
+BY_TICKET = """async (token) => {
+    const { ask, eventSourceUrl } = await import("/web/client.js");
+    const turn = ask({ query: "What is a pod?" }, { token });
+    for await (const { kind } of turn) if (kind === "open") break;
+    return eventSourceUrl(turn.requestId, { ticket: turn.ticket });
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +78,16 @@ def test_it_comes_back_when_a_body_without_an_event_has_told_it_to(
     assert told == [[payload(number).decode(), str(number)] for number in (1, 2)]
     assert [each.header("Last-Event-ID") for each in server.asked[1:]] == [None, "1", "2"]
     assert server.pauses_s()[1] >= 0.3 > server.pauses_s()[2]
+
+
+@pytest.mark.parametrize("settings", [keys()])
+@pytest.mark.parametrize("scripts", [(Script(said("Hel", "lo.")),)])
+def test_it_reads_a_turn_of_somebody_by_the_address_that_our_client_makes(live_tab: Tab) -> None:
+    address = live_tab.page.evaluate(BY_TICKET, key_of(ALICE))
+    without = live_tab.page.evaluate(READ, address.partition("?")[0])
+
+    told = live_tab.page.evaluate(READ, address)
+
+    names = [json.loads(data)["event"] for data, _ in told]
+    assert names == ["start", "token", "token", "turn_complete", "end"]
+    assert without == []

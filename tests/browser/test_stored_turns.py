@@ -1,5 +1,6 @@
 """Turns that are opened again: whole, partial, still running, still waiting; what was thought."""
 
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -224,6 +225,10 @@ class TestFeedback:
     """What a reader thinks of a stored turn."""
 
     @pytest.fixture
+    def settings(self, tmp_path: Path) -> dict[str, Any]:
+        return {"database": {"url": f"sqlite:///{tmp_path / 'turnstile.db'}"}}
+
+    @pytest.fixture
     def scripts(self) -> tuple[Script, ...]:
         return (HELLO,)
 
@@ -246,6 +251,14 @@ class TestFeedback:
             (-1, "Too short."),
         ]
         assert live_tab.text(".thumbs .hint") == "Thank you."
+
+    def test_is_asked_for_after_a_turn_that_was_stored(self, live_tab: Tab) -> None:
+        live_tab.ask(POD)
+        live_tab.wait_for("end")
+
+        live_tab.page.get_by_label("Good answer").click()
+
+        live_tab.wait_for_text(".thumbs .hint", "Thank you.")
 
     def test_can_be_changed(self, live_tab: Tab) -> None:
         ask_elsewhere(live_tab, POD)

@@ -227,6 +227,16 @@ def test_no_cursor_that_was_altered_is_taken(place, data):
             place_of("list", altered)
 
 
+@pytest.mark.parametrize("id_length", [1, 2, 3])
+def test_a_cursor_is_written_in_one_way_only(id_length):
+    """Of the last character base64 may not need all bits."""
+    cursor = cursor_of("list", Place(1, "x" * id_length))
+
+    for last in set(URL_SAFE) - {cursor[-1]}:
+        with pytest.raises(CursorInvalid):
+            place_of("list", cursor[:-1] + last)
+
+
 @given(ANY_TEXT)
 def test_nothing_that_somebody_makes_up_is_a_cursor(cursor):
     with pytest.raises(CursorInvalid):

@@ -19,12 +19,13 @@ from tests.support.databases import running_database
 SHORT_S = 0.2
 
 
-async def put(database, *keys):
-    """Keep claims, all or none."""
+async def put(database, *keys, then=anyio.lowlevel.checkpoint):
+    """Keep claims, all or none, and before that do something else."""
     async with database.writing() as connection:
         for key in keys:
             row = {"key": key, "holder": "h", "expires_ms": 1}
             await connection.execute(insert(claims), row)
+        await then()
 
 
 async def keys(database):
@@ -49,20 +50,22 @@ async def test_of_a_transaction_that_fails_nothing_is_kept(any_database):
 
 
 async def test_a_refusal_undoes_what_was_written_and_is_told(any_database):
+    async def refuse():
+        raise ConversationUnknown
+
     with pytest.raises(ConversationUnknown):
-        async with any_database.writing() as connection:
-            await connection.execute(insert(claims).values(key="a", holder="h", expires_ms=1))
-            raise ConversationUnknown
+        await put(any_database, "a", then=refuse)
 
     assert await keys(any_database) == []
     await put(any_database, "b")
 
 
 async def test_a_bug_undoes_what_was_written_and_is_told(any_database):
+    async def divide():
+        return 1 / 0
+
     with pytest.raises(ZeroDivisionError):
-        async with any_database.writing() as connection:
-            await connection.execute(insert(claims).values(key="a", holder="h", expires_ms=1))
-            raise ZeroDivisionError
+        await put(any_database, "a", then=divide)
 
     assert await keys(any_database) == []
     await put(any_database, "b")
@@ -158,9 +161,7 @@ async def test_more_than_there_are_connections_have_their_turn(database_url):
 async def test_a_transaction_that_takes_too_long_is_undone(database_url):
     async with running_database(database_url, timeout_s=SHORT_S) as database:
         with pytest.raises(StorageUnavailable) as refused:
-            async with database.writing() as connection:
-                await connection.execute(insert(claims).values(key="a", holder="h", expires_ms=1))
-                await anyio.sleep_forever()
+            await put(database, "a", then=anyio.sleep_forever)
 
         assert refused.value.cause == "The database takes too long."
         assert await keys(database) == []
@@ -217,9 +218,8 @@ async def test_nothing_is_left_of_a_process_that_has_ended(postgres_url, postgre
         await put(database, "a")
         assert postgres_of_the_session.connections(name) > 0
 
-    with anyio.fail_after(5):
-        while postgres_of_the_session.connections(name):
-            pass
+    while postgres_of_the_session.connections(name):
+        pass
 
 
 async def test_no_thread_is_left_of_a_file_that_was_closed(file_url):

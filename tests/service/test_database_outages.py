@@ -22,9 +22,10 @@ SHORT_S = 0.3
 ROOT = Path(__file__).parents[2]
 
 
-async def put(database, key):
+async def put(database, key, then=lambda: None):
     async with database.writing() as connection:
         await connection.execute(insert(claims).values(key=key, holder="h", expires_ms=1))
+        then()
 
 
 async def keys(database):
@@ -59,20 +60,18 @@ async def test_all_connections_to_a_server_are_made_anew(mortal_postgres):
             mortal_postgres.restart()
 
 
+DISCONNECT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname LIKE 'test_%'"
+
+
 async def test_a_connection_that_the_server_has_ended_costs_no_request(
     postgres_url, postgres_of_the_session
 ):
     async with running_database(postgres_url) as database:
         await put(database, "a")
-        for write in (False, True):
-            postgres_of_the_session.ask(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                f" WHERE datname = '{postgres_url.rpartition('/')[2]}'"
-            )
-            if write:
-                await put(database, "b")
-            else:
-                assert await keys(database) == ["a"]
+        postgres_of_the_session.ask(DISCONNECT)
+        assert await keys(database) == ["a"]
+        postgres_of_the_session.ask(DISCONNECT)
+        await put(database, "b")
 
 
 async def test_a_server_that_is_gone_is_told_at_once(mortal_postgres):
@@ -90,9 +89,7 @@ async def test_a_server_that_is_gone_is_told_at_once(mortal_postgres):
 async def test_a_server_that_goes_in_the_middle_keeps_nothing(mortal_postgres):
     async with running_database(mortal_postgres.url()) as database:
         with pytest.raises(StorageUnavailable):
-            async with database.writing() as connection:
-                await connection.execute(insert(claims).values(key="a", holder="h", expires_ms=1))
-                mortal_postgres.restart()
+            await put(database, "a", then=mortal_postgres.restart)
 
         assert await keys(database) == []
 
@@ -133,16 +130,17 @@ async def test_a_process_that_stands_still_holds_no_lock_for_long(
     postgres_url, postgres_of_the_session
 ):
     """Its transaction is ended by the server, and it is told so."""
-    async with running_database(postgres_url, timeout_s=SHORT_S) as database:
-        await put(database, "a")
-        with pytest.raises(StorageUnavailable):
-            async with database.writing() as connection:
-                await connection.execute(select(claims).with_for_update())
-                # Not even its own timer runs meanwhile.
-                while postgres_of_the_session.ask(IN_TRANSACTION):
-                    pass
 
-        await put(database, "b")
+    def stand_still():
+        # Not even the own timer runs meanwhile.
+        while postgres_of_the_session.ask(IN_TRANSACTION):
+            pass
+
+    async with running_database(postgres_url, timeout_s=SHORT_S) as database:
+        with pytest.raises(StorageUnavailable):
+            await put(database, "a", then=stand_still)
+
+        assert await keys(database) == []
 
 
 # SQLite.
@@ -208,12 +206,7 @@ asyncio.run(main())
 
 
 async def test_what_was_kept_outlives_the_process(database_url):
-    with subprocess.Popen(
-        [sys.executable, "-c", DIES, database_url], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    await anyio.to_thread.run_sync(keep_and_die, database_url)
 
     async with running_database(database_url) as database:
         store = turns_on(database, Clock())
@@ -221,6 +214,16 @@ async def test_what_was_kept_outlives_the_process(database_url):
         assert (ended.outcome, ended.answer) == ("end", "ended!")
         assert (running.outcome, running.answer) == (None, "So far")
         assert await store.known("silent", None) is not None
+
+
+def keep_and_die(url):
+    """Keep turns in another process, and kill it."""
+    with subprocess.Popen(
+        [sys.executable, "-c", DIES, url], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as process:
+        said = process.stdout.readline()
+        process.send_signal(signal.SIGKILL)
+    assert said == "ready\n"
 
 
 async def test_a_turn_that_could_not_end_ends_later(mortal_postgres):

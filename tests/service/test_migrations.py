@@ -119,9 +119,11 @@ async def test_a_database_may_be_prepared_twice(any_database):
 
 async def test_of_processes_that_start_together_one_prepares(empty_database_url, log):
     async def start():
-        async with running_database(empty_database_url) as database:
-            async with database.reading() as connection:
-                assert await connection.run_sync(migrations.is_current)
+        async with (
+            running_database(empty_database_url) as database,
+            database.reading() as connection,
+        ):
+            assert await connection.run_sync(migrations.is_current)
 
     async with anyio.create_task_group() as tasks:
         for _ in range(5):
@@ -230,7 +232,7 @@ async def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path):
     assert path.read_text().startswith("Nothing")
 
 
-@pytest.mark.parametrize("path", ["/dev/null/turnstile.db", "/proc/turnstile.db", "/tmp"])
+@pytest.mark.parametrize("path", ["/dev/null/turnstile.db", "/proc/turnstile.db", "/usr"])
 async def test_a_file_that_cannot_be_is_refused(path):
     with pytest.raises(SettingsInvalid, match="cannot be"):
         await prepared(f"sqlite:///{path}")
@@ -254,8 +256,8 @@ async def test_a_server_that_is_not_there_is_given_up_after_a_time(mortal_postgr
 
 
 async def test_a_server_that_stands_still_is_given_up_after_a_time(mortal_postgres):
+    settings = {"timeout_s": SHORT_S, "start_timeout_s": SHORT_S}
     with mortal_postgres.paused(), pytest.raises(StorageUnavailable):
-        settings = {"timeout_s": SHORT_S, "start_timeout_s": SHORT_S}
         await prepared(mortal_postgres.url(), **settings)
 
 

@@ -51,10 +51,12 @@ async def test_what_the_log_has_lost_is_told_from_what_was_stored():
 
 
 async def test_what_is_neither_in_the_log_nor_stored_is_not_told_by_half():
+    """It is being deleted, and the log has not heard of that yet."""
     pieces = ["A long piece of an answer. "] * 200
     async with application(Script(answer(*pieces)), log_turn_limit_bytes=1_024) as app:
         made, _ = await asked(app, KEY)
-        await app.ask("DELETE", f"/v1/conversations/{made.headers['x-conversation-id']}")
+        conversation_id = made.headers["x-conversation-id"]
+        await app.services.conversations.delete(conversation_id, None)
         again, body = await asked(app, KEY)
 
     assert (again.status, body["code"]) == (409, "turn_over")

@@ -22,7 +22,7 @@ class Scripts:
 
     async def open(self, owner="owner", fence=1, lease_ms=A_MINUTE_MS):
         names = (TURN, LOG, KEYS.running, KEYS.lease(owner))
-        rest = (owner, fence, "conversation", "{}", AN_HOUR_MS, lease_ms)
+        rest = (owner, fence, "conversation", "{}", AN_HOUR_MS, lease_ms, "alice")
         return await self.redis.run(OPEN, names, "turn", *rest)
 
     async def append(self, *numbers, fence=1, ends=False, earliest=1, kept="", digest=""):

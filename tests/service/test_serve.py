@@ -85,7 +85,8 @@ def test_a_port_is_taken_before_anything_else_is_done():
 
 
 def test_an_unknown_host_is_a_2_and_one_line():
-    done = turnstile("serve", "--host", "256.0.0.1", "--port", "0")
+    allowed = {"authentication_allow_remote": "true"}
+    done = turnstile("serve", "--host", "256.0.0.1", "--port", "0", **allowed)
 
     assert done.returncode == 2
     assert b"cannot listen on 256.0.0.1 port 0: " in done.stderr

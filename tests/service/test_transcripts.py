@@ -254,8 +254,8 @@ async def test_what_a_crash_has_left_unfinished_expires_too(transcripts, tmp_pat
 async def test_what_is_not_ours_is_left(transcripts, tmp_path):
     path = await written(transcripts, OLD)
     own = path.with_name("notes.txt")
-    other = tmp_path / "other" / "turn.json"
-    other.parent.mkdir()
+    other = tmp_path / "other" / "conversation" / "turn.json"
+    other.parent.mkdir(parents=True)
     for each in (own, other):
         each.touch()
         os.utime(each, (OLD, OLD))
@@ -279,6 +279,7 @@ async def test_a_link_is_not_followed_to_delete(tmp_path, depth):
     await FileTranscripts(tmp_path / "root").expire(NOW)
 
     assert precious.exists()
+    assert link.is_symlink()
 
 
 async def test_more_than_one_step_is_taken(transcripts, tmp_path):
@@ -303,14 +304,10 @@ async def test_writing_while_everything_expires_loses_nothing(transcripts, tmp_p
     """A folder may be deleted between the moments in which it is made and opened."""
     turns = [replace(TURN, request_id=f"r{each}", conversation_id=f"c{each}") for each in range(60)]
 
-    async def expire() -> None:
-        for _ in turns:
-            await transcripts.expire(OLD)
-
     async with create_task_group() as tasks:
-        tasks.start_soon(expire)
         for each in turns:
             tasks.start_soon(transcripts.write, each)
+            tasks.start_soon(transcripts.expire, OLD)
 
     assert len(files(tmp_path)) == len(turns)
 

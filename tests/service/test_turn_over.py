@@ -2,9 +2,7 @@
 
 import json
 
-import anyio
 import pytest
-from anyio import wait_all_tasks_blocked
 
 from tests.support.applications import QUERY, TURNS, application
 from tests.support.kept_turns import on_file
@@ -63,29 +61,23 @@ async def test_a_key_outlives_its_process(tmp_path):
     assert other.upstream.plans == []
 
 
-async def test_a_key_whose_turn_was_deleted_starts_another_one():
-    async with application(HELLO, **FEW) as app:
+@pytest.mark.parametrize("target", [TURNS, "/v1/query"])
+async def test_a_question_whose_turn_was_deleted_is_not_asked_again(target):
+    async with application(HELLO) as app:
         turn = await once(app)
         await app.ask("DELETE", f"/v1/conversations/{turn.headers['x-conversation-id']}")
-        await app.ended()
-        again = await once(app)
+        status, code, cause = await refusal(app, target)
 
-    assert again.status == 200
-    assert again.headers["x-request-id"] != turn.headers["x-request-id"]
+    assert (status, code) == (409, "turn_over")
+    assert turn.headers["x-request-id"] in cause
+    assert len(app.upstream.plans) == 1
 
 
-async def test_one_turn_however_many_ask_then():
-    offered = anyio.Event()
-    slow = Script(answer("Hi"), at_prepare=(offered,))
-    async with application(HELLO, HELLO, slow, HELLO, **FEW) as app:
+async def test_another_key_asks_it_again():
+    async with application(HELLO) as app:
         turn = await once(app)
         await app.ask("DELETE", f"/v1/conversations/{turn.headers['x-conversation-id']}")
-        await app.ended()
-        async with app.turn(headers=KEY) as one, app.turn(headers=KEY) as other:
-            await wait_all_tasks_blocked()
-            offered.set()
-            await one.body()
-            await other.body()
+        made, _ = await app.ask("POST", TURNS, QUERY, **{"Idempotency-Key": "another-key"})
 
-    assert one.headers["x-request-id"] == other.headers["x-request-id"]
-    assert len(app.upstream.plans) == 3
+    assert made.status == 200
+    assert len(app.upstream.plans) == 2

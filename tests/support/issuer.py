@@ -1,5 +1,7 @@
 """An issuer of JSON Web Tokens with real keys, whose server is played below httpx."""
 
+import base64
+import json
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -7,12 +9,14 @@ from functools import cache
 from typing import Any
 
 import jwt
+import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from service.access.authenticators.exchange import open_exchange
 from service.access.authenticators.jwks import IssuerKeys
 from service.access.authenticators.jwt import JsonWebTokens
+from service.errors import CredentialInvalid, ServiceError
 from service.settings.access import JwtSettings
 from tests.support.played_server import Answer, PlayedServer, Reply, held, says
 
@@ -120,3 +124,20 @@ async def recognising(
     authenticator = JsonWebTokens(given, IssuerKeys(exchange, given))
     async with (server or KeyServer()).playing(), held(authenticator.running()):
         yield authenticator
+
+
+async def refused(
+    sent: str | None, error: type[ServiceError] = CredentialInvalid, **more: Any
+) -> str:
+    """Return why a token is not taken; `more` is a server, or settings."""
+    async with recognising(**more) as authenticator:
+        with pytest.raises(error) as raised:
+            await authenticator.identify(sent)
+    assert type(raised.value) is error
+    return raised.value.cause
+
+
+def encoded(part: object) -> str:
+    """Return a part of a token, as JSON unless it is bytes."""
+    data = part if isinstance(part, bytes) else json.dumps(part).encode()
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

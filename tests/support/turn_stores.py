@@ -83,7 +83,7 @@ class Told:
     ) -> Kept | None:
         """End a turn with an answer that is called after it."""
         self.clock.forward(1.0)
-        known = {
+        known: dict[str, Any] = {
             "outcome": "end",
             "finish_reason": "stop",
             "answer": f"{request_id}!",

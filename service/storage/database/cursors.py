@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from service.errors import CursorInvalid
 
 _SUM_BYTES = 9
-_LIMIT_CHARACTERS = 200
 _PLACE = re.compile(rb"(\d{1,15}) ([!-~]{1,64})")
 
 
@@ -55,8 +54,6 @@ def _decoded(cursor: str) -> bytes:
     Raises:
         ValueError: it is none.
     """
-    if len(cursor) > _LIMIT_CHARACTERS:
-        raise ValueError("it is too long")
     given = cursor.encode("ascii")
     padding = b"=" * (-len(given) % 4)
     data = base64.b64decode(given + padding, altchars=b"-_", validate=True)

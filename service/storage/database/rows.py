@@ -40,7 +40,7 @@ def model_from(text: str | None) -> Model | None:
 
 def to_ms(time_s: float) -> int:
     """Return a time as it is kept."""
-    return int(time_s * 1_000)
+    return round(time_s * 1_000)
 
 
 def to_s(time_ms: int) -> float:
