@@ -72,7 +72,10 @@ def _lifespan(services: Services) -> Callable[[Starlette], AbstractAsyncContextM
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with services.running():
             about = services.upstream.info
-            logger.info("service.started", upstream=about.kind, notice=about.notice)
+            by = services.settings.authentication.by
+            logger.info(
+                "service.started", upstream=about.kind, notice=about.notice, authentication=by
+            )
             yield
         logger.info("service.stopped")
 

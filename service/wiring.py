@@ -95,6 +95,8 @@ def _gate(settings: Settings) -> Gate:
         open_authenticator(settings),
         Policy(settings.authorization, settings.role_rules),
         Tickets(secret, chosen.ticket_ttl_s, time.time),
+        only_here=chosen.by == "none" and not chosen.allow_remote,
+        origins=settings.cors.origins,
     )
 
 

@@ -131,7 +131,9 @@ def _announce(services: Services, host: str, port: int) -> None:
     typer.echo(f"Turnstile is at http://{shown}:{port}/")
     sessions = f" ({len(about.sessions)} sessions)" if about.recorded else ""
     typer.echo(f"{about.notice}{sessions}")
+    by = services.settings.authentication.by
+    credential = "" if by == "none" else "-H 'Authorization: Bearer ...' "
     typer.echo(
-        "Try: curl -N -H 'Content-Type: application/json' "
+        f"Try: curl -N {credential}-H 'Content-Type: application/json' "
         f"-d '{_EXAMPLE}' http://{shown}:{port}/v1/streaming_query"
     )

@@ -46,4 +46,6 @@ def guarded_by_ticket(handler: Handler, action: Action) -> Handler:
 
 
 async def _admitted(request: Request, action: Action) -> Principal:
-    return await services_of(request).gate.admit(bearer_token(request.headers), action)
+    gate, headers = services_of(request).gate, request.headers
+    gate.check_way(headers.get("host"), headers.get("origin"))
+    return await gate.admit(bearer_token(headers), action)

@@ -12,7 +12,7 @@ from tests.support.hostile import targeted
 
 pytestmark = pytest.mark.slow
 
-BASE = "http://test"
+BASE = "http://127.0.0.1"
 OPERATIONS = [
     each.ok() for each in schemathesis.openapi.from_dict(described()).get_all_operations()
 ]

@@ -152,7 +152,7 @@ def _scope(method: str, target: str, headers: Mapping[str, str]) -> dict[str, An
         "root_path": "",
         "headers": [
             (name.lower().encode(), value.encode("latin-1"))
-            for name, value in ({"host": "test"} | {**headers}).items()
+            for name, value in ({"host": "127.0.0.1"} | {**headers}).items()
         ],
         "client": ("127.0.0.1", 1),
         "server": ("test", 80),

@@ -80,6 +80,17 @@ def _having(body: bytes) -> dict[str, str]:
     return {"Last-Event-ID": str(events(body)[-1]["data"]["id"])}
 
 
+@situation(Told(READ, 200), Told(LIST, 200))
+async def _a_conversation_in_which_a_turn_runs(_: Path) -> set[Told]:
+    async with application(HELLO, ENDLESS) as app:
+        first = await app.ended()
+        async with app.turn(conversation_id=first.headers["x-conversation-id"]) as turn:
+            await turn.part()
+            found = {await ask(app, READ, turn=turn), await ask(app, LIST)}
+            await app.interrupt(turn)
+    return found
+
+
 @situation(Told(LIST, 200), Told(READ, 200), Told(RENAME, 200), Told(DELETE, 200))
 async def _a_conversation_of_somebody_else(_: Path) -> set[Told]:
     async with used_by(PEOPLE, HELLO) as apps:
@@ -142,5 +153,6 @@ ANSWERS = (
     _a_reader_that_is_sent_away,
     _a_turn_that_is_stopped,
     _a_conversation,
+    _a_conversation_in_which_a_turn_runs,
     _a_conversation_of_somebody_else,
 )

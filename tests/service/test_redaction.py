@@ -1,0 +1,296 @@
+"""What must not leave is found and replaced, and nothing else is touched."""
+
+import asyncio
+import threading
+import time
+from pathlib import Path
+
+import anyio
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from service.access.patterns import BUILT_IN
+from service.access.redaction import _SMALL_CHARACTERS, Nothing, names, open_redactor
+from service.errors import RedactionFailed, SettingsInvalid
+from service.settings import Settings
+from service.settings.data import PatternSettings, RedactionSettings
+from tests.support.redaction_corpus import HARMLESS, JWT, PEM, SECRETS, Told
+
+ROOT = Path(__file__).parents[2]
+KINDS = tuple(BUILT_IN)
+EVERYTHING = open_redactor(RedactionSettings(kinds=KINDS), ())
+BADGE = PatternSettings(name="badge", pattern=r"B-\d+")
+ENDLESS = PatternSettings(name="endless", pattern=r"(?:a|aa|a?a)+$")
+SIZE = 2 * 1024 * 1024
+FINDERS = [each for kind in BUILT_IN.values() for each in kind]
+
+
+def own(*patterns: PatternSettings, **settings: object):
+    return open_redactor(RedactionSettings.model_validate({"kinds": (), **settings}), patterns)
+
+
+async def cleared(text: str, redactor=EVERYTHING) -> str:
+    return (await redactor.redact([text])).texts[0]
+
+
+def cleared_now(text: str, redactor=EVERYTHING) -> str:
+    """Return the same, in a property."""
+    return asyncio.run(cleared(text, redactor))
+
+
+# What is found, and what is not.
+
+
+@pytest.mark.parametrize("told", SECRETS, ids=lambda told: f"{told.name}: {told.text[:30]!r}")
+async def test_a_secret_is_replaced_by_its_name(told: Told):
+    kind = open_redactor(RedactionSettings.model_validate({"kinds": [told.kind]}), ())
+
+    found = await kind.redact([told.text])
+
+    assert told.secret not in found.texts[0]
+    assert f"[redacted: {told.name}]" in found.texts[0]
+    assert found.counts[told.name] >= 1
+
+
+@pytest.mark.parametrize("text", HARMLESS, ids=lambda text: repr(text[:40]))
+async def test_a_harmless_text_stays_as_it_is(text: str):
+    found = await EVERYTHING.redact([text])
+
+    assert found.texts == [text]
+    assert found.counts == {}
+
+
+SAID = [*ROOT.glob("service/recordings/*.jsonl"), *ROOT.glob("*/*.md"), *ROOT.glob("deploy/*.lock")]
+
+
+@pytest.mark.parametrize("path", SAID, ids=lambda path: path.name)
+async def test_what_models_say_and_what_we_document_stays_as_it_is(path: Path):
+    """But for what documents the patterns themselves."""
+    text = path.read_text()
+    by_default = open_redactor(RedactionSettings(), ())
+
+    assert await cleared(text, by_default) == text
+
+
+async def test_only_the_secret_is_replaced():
+    assert await cleared("GET http://joe:hunter2@a.test/x 200") == (
+        "GET http://joe:[redacted: url_password]@a.test/x 200"
+    )
+    assert await cleared("a\npassword: 'hunter2' # x") == "a\npassword: '[redacted: password]' # x"
+
+
+async def test_every_text_is_cleared_and_all_are_counted_together():
+    found = await EVERYTHING.redact(["joe@a.test", "nothing", "ann@a.test, password=hunter2"])
+
+    assert found.texts == [
+        "[redacted: email]",
+        "nothing",
+        "[redacted: email], password=[redacted: password]",
+    ]
+    assert found.counts == {"email": 2, "password": 1}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_only_what_is_asked_for_is_looked_for(kind):
+    redactor = open_redactor(RedactionSettings(kinds=(kind,)), ())
+    expected = {each.name for each in BUILT_IN[kind]}
+
+    found = await redactor.redact([each.text for each in SECRETS])
+
+    assert set(found.counts) == expected
+    assert set(names(RedactionSettings(kinds=(kind,)), ())) == expected
+
+
+async def test_what_overlaps_is_replaced_once():
+    found = await EVERYTHING.redact([f"Authorization: Bearer {JWT}"])
+
+    assert found.texts == ["Authorization: Bearer [redacted: authorization]"]
+    assert sum(found.counts.values()) == 1
+
+
+# Own patterns.
+
+
+async def test_an_own_pattern_is_looked_for_besides():
+    redactor = open_redactor(RedactionSettings(), [BADGE])
+
+    assert await cleared("B-12 has password=hunter2", redactor) == (
+        "[redacted: badge] has password=[redacted: password]"
+    )
+    assert names(RedactionSettings(), [BADGE])[-1] == "badge"
+
+
+async def test_a_pattern_of_nothing_replaces_nothing():
+    assert await cleared("abc", own(PatternSettings(name="none", pattern="x*"))) == "abc"
+
+
+@pytest.mark.parametrize("pattern", ["(", "[a", "(?P<a>b", "a{2,1}", "(?<=a)++", r"\p{No such}"])
+def test_a_pattern_that_is_none_is_refused_at_the_start(pattern):
+    wrong = PatternSettings(name="wrong", pattern=pattern)
+
+    with pytest.raises(SettingsInvalid, match="redaction_patterns: wrong is no regular expression"):
+        own(BADGE, wrong)
+
+
+@pytest.mark.parametrize("pattern", [r"\w+", r"\S+", ".+", "redacted", r"(?s).+", "d: o", r"\]"])
+async def test_an_own_pattern_does_not_find_what_stands_for_secrets(pattern):
+    redactor = own(PatternSettings(name="own", pattern=pattern), kinds=["emails"])
+    once = await cleared("joe@a.test and [redacted: own][redacted: email] x", redactor)
+
+    assert await cleared(once, redactor) == once
+    assert (await redactor.redact([once])).counts == {}
+
+
+async def test_a_secret_cannot_hide_in_what_looks_like_a_replacement():
+    assert "hunter2" not in await cleared("password=[redacted: x]hunter2")
+    assert "B-12" not in await cleared("[redacted: B-12]", own(BADGE))
+
+
+async def test_without_patterns_nothing_is_looked_for():
+    redactor = own()
+
+    assert isinstance(redactor, Nothing)
+    assert (await redactor.redact(["password=hunter2"])).texts == ["password=hunter2"]
+
+
+# Whatever is said.
+
+letters = st.text(st.sampled_from("aB1 .:=@/-_\"'\n\\&{[$<"), max_size=40)
+fragments = st.sampled_from([each.text for each in SECRETS] + [each.secret for each in SECRETS])
+anything = st.lists(st.text(max_size=20) | letters | fragments, max_size=8).map("".join)
+
+
+@given(text=anything)
+@example(text="password=password=hunter2")
+@example(text="[redacted: [redacted: password]]password=abc1")
+def test_what_was_cleared_stays_as_it_is(text):
+    once = cleared_now(text)
+
+    assert cleared_now(once) == once
+
+
+APART = st.sampled_from([" ", "\n", ", ", "; ", "\n\n", " | "])
+
+
+@given(before=st.sampled_from(HARMLESS), told=st.sampled_from(SECRETS), after=letters, apart=APART)
+def test_a_secret_never_survives(before, told, after, apart):
+    text = f"{before}\n\n{told.text}{apart}{after}"
+
+    assert told.secret not in cleared_now(text).replace(after, "")
+
+
+@given(text=anything)
+def test_own_patterns_and_built_in_ones_end_together(text):
+    redactor = own(PatternSettings(name="own", pattern=r"[A-Z]\d|=.{3}"), kinds=KINDS)
+
+    once = cleared_now(text, redactor)
+
+    assert cleared_now(once, redactor) == once
+
+
+# Time.
+
+
+@pytest.mark.parametrize("letter", ["a", "1", ".", "-", ":", "@", "/", "=", " ", "\n", '"', "é"])
+def test_two_mebibytes_of_one_letter_take_no_time(letter):
+    for each in FINDERS:
+        begun = time.thread_time()
+        assert not list(each.pattern.finditer(letter * SIZE))
+        assert time.thread_time() - begun < 1, each
+
+
+@pytest.mark.parametrize(
+    "part", ["eyJ", "a.a@", "://", "://a:", "password=", "secret=", "1.1.", "::", "sk-", PEM[:27]]
+)
+def test_two_mebibytes_of_beginnings_take_little_time(part):
+    text = part * (SIZE // len(part))
+    for each in FINDERS:
+        begun = time.thread_time()
+        sum(1 for _ in each.pattern.finditer(text))
+        assert time.thread_time() - begun < 2, each
+
+
+async def test_a_small_text_is_searched_at_once():
+    """And a longer one in another thread, so that no stream has to wait."""
+    seen = []
+    judge = own(BADGE, kinds=["keys"]).finders[0]._replace(judge=lambda found: bool(note(seen)))
+    redactor = type(EVERYTHING)((judge,), 5.0, bounded=True)
+
+    await redactor.redact([PEM])
+    await redactor.redact([PEM + "a" * _SMALL_CHARACTERS])
+
+    assert seen == [True, False]
+
+
+def note(seen: list[bool]) -> None:
+    seen.append(threading.current_thread() is threading.main_thread())
+
+
+@pytest.mark.parametrize("text", ["a" * 5_000 + "b", "a" * 200 + "b"])
+async def test_a_search_that_takes_too_long_fails(text):
+    redactor = own(ENDLESS, timeout_s=0.05)
+
+    with pytest.raises(RedactionFailed, match=r"It took longer than 0\.05 s\."):
+        await redactor.redact([text])
+
+
+async def test_all_texts_have_one_time_together():
+    redactor, slow = own(ENDLESS, timeout_s=0.05), "a" * 5_000 + "b"
+    begun = time.monotonic()
+
+    with pytest.raises(RedactionFailed):
+        await redactor.redact([slow] * 100)
+
+    assert time.monotonic() - begun < 2.5
+
+
+async def test_who_waits_for_others_fails_in_time_too():
+    redactor, slow, failed = own(ENDLESS, timeout_s=0.1), "a" * 5_000 + "b", []
+
+    async def redact() -> None:
+        try:
+            await redactor.redact([slow])
+        except RedactionFailed:
+            failed.append(True)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(6):
+            tasks.start_soon(redact)
+
+    assert len(failed) == 6
+
+
+async def test_the_event_loop_goes_on_meanwhile():
+    redactor, beats = own(ENDLESS, timeout_s=0.3), 0
+
+    async with anyio.create_task_group() as tasks:
+
+        async def beat() -> None:
+            nonlocal beats
+            while True:
+                await anyio.lowlevel.checkpoint()
+                beats += 1
+
+        tasks.start_soon(beat)
+        with pytest.raises(RedactionFailed):
+            await redactor.redact(["a" * 5_000 + "b"])
+        tasks.cancel_scope.cancel()
+
+    assert beats > 100
+
+
+def test_the_names_are_those_that_can_be_counted():
+    settings = Settings(redaction_patterns=[BADGE])
+
+    assert names(settings.redaction, settings.redaction_patterns) == (
+        "private_key",
+        "api_key",
+        "password",
+        "secret",
+        "jwt",
+        "authorization",
+        "url_password",
+        "token",
+        "badge",
+    )
