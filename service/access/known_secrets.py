@@ -106,7 +106,8 @@ TOKENS: tuple[Finder, ...] = (
     # Signed ones have three parts, of which two are objects; encrypted ones have five.
     finder(
         "jwt",
-        r"""(?<! [\w-] ) (?= [\w-]*? eyJ [\w-]{8} ) (?= [\w-]++ \. (?: eyJ | [\w-]*+ \. [\w-]++ \. [\w-]++ \. [\w-] ) )
+        r"""(?<! [\w-] ) (?= [\w-]*? eyJ [\w-]{8} )
+        (?= [\w-]++ \. (?: eyJ | [\w-]*+ \. [\w-]++ \. [\w-]++ \. [\w-] ) )
         [\w-]*? (?P<secret> eyJ [\w-]{8,}+ (?: \. [\w-]*+ ){1,4} (?<! \. ) )""",
         "eyJ",
     ),

@@ -4,14 +4,19 @@ import ipaddress
 from collections.abc import Mapping
 from types import MappingProxyType
 
+import regex  # type: ignore[import-untyped] # it has no types
+
 from service.access import assignments, known_secrets
 from service.access.finders import Finder, Found, finder, folded
 
+_LOGS_IN = regex.compile(r"://[^\s/?#]*+$")
 _UNITS = frozenset({"device", "mount", "path", "scope", "service", "slice", "socket", "timer"})
 
 
 def _mail(found: Found) -> bool:
-    """A version of a package, a unit of systemd and `git@github.com:owner` are none of mail."""
+    """Who logs in, versions of packages and units of systemd have addresses, but not for mail."""
+    if _LOGS_IN.search(found.string, max(0, found.start("begin") - 256), found.start("begin")):
+        return False
     domain = found[0][1:].lower()
     of_shell = found["begin"] == "git" and found.string[found.end() : found.end() + 1] == ":"
     first, last = domain.partition(".")[0], domain.rpartition(".")[2]

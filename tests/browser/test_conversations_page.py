@@ -240,9 +240,11 @@ def test_a_list_that_cannot_be_had_can_be_asked_for_again(live_tab: Tab) -> None
     def refuse(route: Route) -> None:
         route.fulfill(status=503, body=body)
 
-    live_tab.page.route("**/v1/conversations?**", refuse, times=1)
+    live_tab.page.route("**/v1/conversations?**", refuse)
     live_tab.ask(NODE)
     live_tab.wait_for_text("#conversations-notice", "cannot be reached for now")
+    live_tab.wait_for("end")
+    live_tab.page.unroute("**/v1/conversations?**")
     live_tab.page.click("#conversations-notice button")
 
     live_tab.wait_for_text(f"{LIST} .title", NODE)

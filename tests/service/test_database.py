@@ -277,8 +277,8 @@ def test_every_process_has_its_own_name(file_url):
         "mysql://u:secret@host/name",
         "sqlite://secret@host/file",
         "sqlite:///file.db?secret=1",
+        "sqlite:/secret",
         "postgresql+psycopg://u:secret@host/name",
-        "postgresql://u:secret@host:port/name",
     ],
 )
 def test_what_is_no_address_is_refused_and_not_quoted(url):
@@ -287,3 +287,25 @@ def test_what_is_no_address_is_refused_and_not_quoted(url):
 
     assert "database.url" in refused.value.cause
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    ["host:port/secret", "[::1/secret", "host/n?sslmode=secret"],
+)
+async def test_what_is_no_address_of_a_server_is_refused_and_not_quoted(rest):
+    database = open_sql_database(DatabaseSettings(url=SecretStr(f"postgresql://u:secret@{rest}")))
+
+    with pytest.raises(SettingsInvalid) as refused:
+        await database.prepare()
+
+    assert "database.url" in refused.value.cause
+    assert "secret" not in str(refused.value)
+
+
+async def test_an_address_may_have_the_options_of_libpq(postgres_url):
+    host, _, name = postgres_url.partition("@")[2].partition("/")
+    several = f"postgresql://turnstile@127.0.0.1:1,{host}/{name}"
+
+    async with running_database(f"{several}?sslmode=disable&application_name=t") as database:
+        await put(database, "a")

@@ -1,4 +1,4 @@
-"""Processes that begin, end, delete and expire at the same time get in each other's way, not stuck."""
+"""Processes that begin, end, delete and expire at the same time do not get stuck."""
 
 import random
 import uuid

@@ -1,6 +1,7 @@
 """The database of one process: transactions of bounded time, and what goes wrong in them."""
 
 import asyncio
+import sqlite3
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -21,8 +22,10 @@ from service.storage.database.tables import metadata
 
 logger = structlog.get_logger()
 
-_NO_ADDRESS = "The address of the database, database.url, is not valid."
 _START_POLL_S = 0.2
+
+_OLDEST_SQLITE = (3, 35)
+"""The first one that returns what it has written."""
 
 _MIGRATION_LIMIT_S = 3_600.0
 """How long a change of the schema may take."""
@@ -166,15 +169,9 @@ def open_sql_database(settings: DatabaseSettings) -> SqlDatabase:
 
 def _backend(settings: DatabaseSettings) -> Backend:
     address = settings.address
-    try:
-        url = make_url(address)
-    except (ArgumentError, ValueError):
-        # What is wrong with it could be quoted from its password.
-        raise SettingsInvalid(_NO_ADDRESS) from None
-    if url.drivername == "sqlite" and not (url.host or url.query):
-        memory = url.database in (None, "", ":memory:")
-        return SqliteBackend(None if memory else Path(url.database or ""))
-    if url.drivername == "postgresql":
+    if address.startswith("sqlite:"):
+        return SqliteBackend(_path(address))
+    if address.startswith("postgresql:"):
         # Who does not use it does not pay for its import.
         from service.storage.database.postgresql import PostgresqlBackend  # noqa: PLC0415 # see above
 
@@ -183,4 +180,18 @@ def _backend(settings: DatabaseSettings) -> Backend:
             timeout_s=settings.timeout_s,
             connections_limit=settings.connections_limit,
         )
-    raise SettingsInvalid(_NO_ADDRESS)
+    # It is not quoted: there may be a password in it.
+    raise SettingsInvalid("The address in database.url is none of SQLite or PostgreSQL.")
+
+
+def _path(address: str) -> Path | None:
+    """Return where a file of SQLite is, None for the memory."""
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        raise SettingsInvalid("SQLite is older than 3.35, which Python brings along.")
+    try:
+        url = make_url(address)
+    except (ArgumentError, ValueError):
+        url = None
+    if url is None or url.host or url.query:
+        raise SettingsInvalid("The address in database.url is not valid.")
+    return None if url.database in (None, "", ":memory:") else Path(url.database or "")

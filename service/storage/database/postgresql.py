@@ -18,7 +18,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import DisconnectionError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from service.errors import ServiceError, StorageUnavailable
+from service.errors import ServiceError, SettingsInvalid, StorageUnavailable
 
 _REFUSALS = (
     asyncpg.InvalidAuthorizationSpecificationError,
@@ -67,8 +67,11 @@ class PostgresqlBackend:
         )
 
         async def connect() -> Any:  # noqa: ANN401 # has no types
-            # asyncpg reads the address by itself: it knows all that libpq takes there.
-            return await asyncpg.connect(url, timeout=timeout_s, connection_class=_Connection)
+            # asyncpg reads the address by itself: it knows what libpq takes there.
+            try:
+                return await asyncpg.connect(url, timeout=timeout_s, connection_class=_Connection)
+            except (ValueError, FileNotFoundError):
+                raise SettingsInvalid("The address in database.url is not valid.") from None
 
         self._engine = create_async_engine(
             "postgresql+asyncpg://",
@@ -110,8 +113,6 @@ class PostgresqlBackend:
         """Return why a server does not let us in, if it says so."""
         original = getattr(failed, "orig", failed)
         original = getattr(original, "__cause__", None) or original
-        if isinstance(original, asyncpg.ClientConfigurationError):
-            return "The address of the database, database.url, is not valid."
         if isinstance(original, _REFUSALS):
             return "The database refuses the user, the password or the name in database.url."
         if isinstance(original, asyncpg.SyntaxOrAccessError):

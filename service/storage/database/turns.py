@@ -130,12 +130,13 @@ class SqlTurns:
             own = {"of_turn": turn.request_id, "of_process": process}
             if not (await connection.execute(_FORGET, own)).rowcount:
                 return
-            if self._limits.token_quotas:
-                await quotas.release(connection, turn.request_id)
             if thread is not None:
                 back = {"given_back": to_json(thread), "began": to_ms(turn.began_at)}
                 await connection.execute(_GIVE_BACK, {**conversation, **back})
             await connection.execute(_LEAVE, conversation)
+            # Accounts of quotas are locked last, wherever there are any.
+            if self._limits.token_quotas:
+                await quotas.release(connection, turn.request_id)
 
     async def checkpoint(self, said: Mapping[str, str]) -> None:
         """See `Turns.checkpoint`."""
