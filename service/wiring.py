@@ -74,9 +74,7 @@ def services_on(
         admission=settler.admission,
         settler=settler,
         afterwards=afterwards,
-        checkpoints=Checkpoints(
-            live, kept.turns, settler.unstored, afterwards, settings.database
-        ),
+        checkpoints=Checkpoints(live, kept.turns, settler.unstored, afterwards, settings.database),
         retention=_retention(upstream, settings, kept, transcripts),
         live=live,
         readers=readers,

@@ -44,7 +44,7 @@ async def start_turn(services: Services, request: TurnRequest) -> RunningTurn:
     """Admit a turn and set it going.
 
     Raises:
-        Forbidden: the caller may not choose the model.
+        Forbidden: the caller may not choose the model, or not interrupt.
         RedactionFailed: it takes too long to find what must not leave.
         ConversationBusy: another turn of the conversation is running.
         ConversationUnknown: the request goes on with a conversation that is not kept, or not the
@@ -96,6 +96,8 @@ def _allow(request: TurnRequest) -> None:
     chosen = request.model is not None or request.provider is not None
     if chosen and not principal.may(Action.MODEL_OVERRIDE):
         raise Forbidden(f"To choose the model needs the action {Action.MODEL_OVERRIDE}.")
+    if request.if_busy is IfBusy.INTERRUPT and not principal.may(Action.INTERRUPT):
+        raise Forbidden(f"To interrupt a turn needs the action {Action.INTERRUPT}.")
 
 
 async def _start(

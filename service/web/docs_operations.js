@@ -48,7 +48,7 @@ function parameters(operation, components) {
   const rows = operation.parameters.map((each) => {
     const parameter = resolved(each, components);
     const schema = parameter.schema ?? parameter.content["application/json"].schema;
-    const row = fieldRow(parameter.name, schema, parameter.required, parameter.description ?? schema.description);
+    const row = fieldRow(parameter.name, schema, parameter.required ? "needed" : "", parameter.description ?? schema.description);
     row.firstChild.append(chip(parameter.in, "place"));
     return row;
   });
@@ -61,7 +61,7 @@ function body(request, components) {
   return [
     heading("Body"),
     element("p", { class: "type" }, "JSON: ", ...typeOf(schema)),
-    fieldList(resolved(schema, components)),
+    fieldList(resolved(schema, components), "needed"),
     ...Object.entries(examples).map(([name, each]) => example(`Example: ${name}`, each.value)),
   ];
 }
@@ -83,7 +83,7 @@ function responseFold(status, answer, components) {
 function headers(answer, components) {
   const rows = Object.entries(answer.headers ?? {}).map(([name, each]) => {
     const header = resolved(each, components);
-    return fieldRow(name, header.schema, false, header.description);
+    return fieldRow(name, header.schema, "", header.description);
   });
   return rows.length ? [heading("Headers"), element("dl", { class: "fields" }, ...rows)] : [];
 }

@@ -32,22 +32,22 @@ export function typeOf(schema) {
   return [schema.type ?? "anything", ...bounds(schema)];
 }
 
-/** The fields of an object, one below the other. */
-export function fieldList(schema) {
+/** The fields of an object, one below the other; `word` marks those that are not left out. */
+export function fieldList(schema, word = "always") {
   const needed = new Set(schema.required ?? []);
   const rows = Object.entries(schema.properties ?? {}).map(([name, held]) =>
-    fieldRow(name, held, needed.has(name)),
+    fieldRow(name, held, needed.has(name) ? word : ""),
   );
   return element("dl", { class: "fields" }, ...rows);
 }
 
-/** One field: its name and whether it is needed, its type, and what it means. */
-export function fieldRow(name, schema, needed, description = schema.description) {
+/** One field: its name with a mark, its type, and what it means. */
+export function fieldRow(name, schema, mark = "", description = schema.description) {
   const usual = "default" in schema && schema.default !== null;
   return element(
     "div",
     {},
-    element("dt", {}, element("code", {}, name), ...(needed ? [chip("needed", "needed")] : [])),
+    element("dt", {}, element("code", {}, name), ...(mark ? [chip(mark, "mark")] : [])),
     element(
       "dd",
       {},
@@ -65,15 +65,15 @@ export function schemaCard(name, schema) {
     { class: "card schema", id: `schema-${name}` },
     element("summary", {}, element("h3", {}, element("code", {}, name))),
     ...said(schema.description),
-    ...contents(schema),
+    ...contents(schema, name.endsWith("Body") ? "needed" : "always"),
     ...(schema.examples ?? []).map((each) => example("Example", each)),
   );
   card.label = () => [element("code", {}, name)];
   return card;
 }
 
-function contents(schema) {
-  if (schema.properties) return [fieldList(schema)];
+function contents(schema, word) {
+  if (schema.properties) return [fieldList(schema, word)];
   return [element("p", { class: "type" }, ...typeOf(schema))];
 }
 

@@ -20,8 +20,9 @@ export class Entry {
   #waiting = [];
 
   /**
-   * @param {{entered: () => void, left: () => void}} told `left` is called before somebody else
-   *   enters, who must not see what was there
+   * @param {{entered: (problem: ?object) => void, left: () => void}} told `entered` is called with
+   *   why the service has not said who this is, `left` before somebody else enters, who must not
+   *   see what was there
    */
   constructor(told) {
     this.#told = told;
@@ -51,7 +52,7 @@ export class Entry {
   async enter() {
     const problem = await this.#identity.load();
     if (problem?.status === 401) this.#signIn.show(problem);
-    else this.#letIn();
+    else this.#letIn(problem);
     document.body.dataset.entered = "yes";
     if (problem !== null && mayPass(problem)) {
       setTimeout(() => this.enter(), (problem.retry_after_s ?? AGAIN_S) * 1_000);
@@ -64,14 +65,14 @@ export class Entry {
     if (changed) this.#told.left();
     this.#signIn.hide();
     this.#answer(changed ? null : this.#identity.credential);
-    this.#letIn();
+    this.#letIn(null);
     return null;
   }
 
-  #letIn() {
+  #letIn(problem) {
     this.#account.show(this.#identity.person);
     byId("new-conversation").hidden = !this.may("streaming_query");
-    this.#told.entered();
+    this.#told.entered(problem);
   }
 
   #signOut() {

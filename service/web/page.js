@@ -67,6 +67,8 @@ const talk = new Talk(
 // The conversation that the page shows, null for a new one, and whether it was begun here.
 let shown = null;
 let fresh = false;
+// Whether the service has not said yet who uses the page.
+let unsaid = false;
 
 byId("conversations-toggle").prepend(icon("list"));
 byId("conversations-close").append(icon("close"));
@@ -77,8 +79,11 @@ addEventListener("online", () => talk.retry());
 entry.enter();
 
 /** Shows what whoever has entered may see. */
-async function entered() {
+async function entered(problem) {
   const mayAsk = entry.may("streaming_query");
+  if (problem !== null) talk.say(STATUS.notEntered(problem));
+  else if (unsaid) talk.say(STATUS.ready);
+  unsaid = problem !== null;
   composer.permit({ ask: mayAsk, stop: entry.may("interrupt") });
   if (entry.may("info")) sessions.load(api, mayAsk);
   if (entry.may("get_quotas")) quotas.load();

@@ -11,7 +11,7 @@ const ERRORS = {
   upstream_reset: "The connection to the upstream was lost.",
   upstream_timeout: "The upstream took too long.",
   illegal_transition: "The upstream said something that is not allowed there.",
-  cancelled: "The turn was given up.",
+  turn_timeout: "The turn took too long.",
 };
 
 /**

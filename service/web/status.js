@@ -32,6 +32,7 @@ export const STATUS = {
   untaken: (code) => `The answers were not taken: ${code}.`,
   whole: ({ events }) => `Nothing was lost or doubled: all ${events} events, numbered without a gap.`,
   stopFailed: (message) => `The turn could not be stopped. ${message}`.trim(),
+  notEntered: ({ response, cause }) => `${response} ${cause}`.trim(),
   opening: "Opening the conversation.",
   opened: (turns) => `Opened a conversation of ${counted(turns, "turn")}.`,
   notOpened: (response) => `The conversation cannot be opened. ${response}`,

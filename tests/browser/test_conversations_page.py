@@ -1,13 +1,11 @@
 """The list of conversations: what is in it, and what can be done with it."""
 
 import json
-from typing import Any
 
 import pytest
 from playwright.sync_api import Route
 
 from tests.browser.conftest import Tab
-from tests.support.people import ADMIN, ALICE, keys
 from tests.support.upstreams import NEVER, Script, ScriptedUpstream, answer, opening_chunk, says
 
 pytestmark = pytest.mark.browser
@@ -285,22 +283,3 @@ class TestOnAPhone:
         assert (
             live_tab.page.evaluate("() => document.documentElement.scrollWidth") <= PHONE["width"]
         )
-
-
-class TestSomebodyWhoMaySeeEverything:
-    """The list still has what is their own."""
-
-    @pytest.fixture
-    def settings(self) -> dict[str, Any]:
-        return keys()
-
-    def test_has_a_list_of_their_own(self, live_tab: Tab) -> None:
-        live_tab.sign_in(ALICE)
-        converse(live_tab, POD)
-        live_tab.page.click("#account summary")
-        live_tab.page.click("#sign-out")
-
-        live_tab.sign_in(ADMIN)
-        live_tab.page.click(TOGGLE)
-
-        live_tab.wait_for_text("#conversations-notice", "No conversations yet.")

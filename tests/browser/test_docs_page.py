@@ -114,7 +114,7 @@ def test_a_status_tells_its_codes_with_what_they_mean_and_an_example(docs: Docs)
 def test_an_event_shows_its_fields_and_a_recorded_example(docs: Docs) -> None:
     docs.page.click("#event-end > summary")
 
-    assert docs.shown("#event-end dt").all_text_contents()[0] == "idneeded"
+    assert docs.shown("#event-end dt").all_text_contents()[0] == "idalways"
     assert '"finish_reason"' in docs.shown("#event-end pre").inner_text()
 
 

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route
 
 from tests.browser.conftest import PLAIN_HOST, Tab, answer_of, opened
+from tests.support.server import served
 
 pytestmark = pytest.mark.browser
 
@@ -42,18 +43,30 @@ def test_an_answer_arrives_whole_and_is_proved(tab: Tab) -> None:
 
 
 def test_an_answer_is_proved_on_a_page_without_a_secure_context_too(
-    chromium: Browser, service_at: Callable[[str], str], viewport: dict[str, int]
+    chromium: Browser, viewport: dict[str, int]
 ) -> None:
     """Browsers keep half of their cryptography from pages on plain HTTP."""
-    url = service_at("5").replace("127.0.0.1", PLAIN_HOST)
-
-    with opened(chromium, url, viewport) as tab:
+    with (
+        served("--speed", "5", authentication_allow_remote="true") as process,
+        opened(chromium, process.url.replace("127.0.0.1", PLAIN_HOST), viewport) as tab,
+    ):
         tab.ask(POD)
         tab.wait_for("end")
 
         assert tab.page.evaluate("() => [isSecureContext, crypto.subtle]") == [False, None]
         assert "digest verified" in tab.text("#proof")
         assert tab.complaints == []
+
+
+def test_a_page_that_nobody_may_use_by_this_name_says_so(
+    chromium: Browser, service_at: Callable[[str], str]
+) -> None:
+    page = chromium.new_page()
+
+    page.goto(service_at("5").replace("127.0.0.1", PLAIN_HOST))
+
+    page.locator("#status", has_text="has to be called by its address").wait_for()
+    page.close()
 
 
 def test_the_diagram_follows_the_machine_to_its_final_state(tab: Tab) -> None:

@@ -1,5 +1,6 @@
 """Who uses the page: signing in and out, and what the page offers to whom."""
 
+import json
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import anyio
 import pytest
 from anyio.from_thread import BlockingPortal
+from playwright.sync_api import Route
 
 from tests.browser.conftest import Tab, key_of
 from tests.support.people import ALICE, BOB, key, keys
@@ -124,6 +126,22 @@ def test_people_see_their_own_conversations(live_tab: Tab) -> None:
 
     live_tab.wait_for_text("#conversations-notice", "No conversations yet.")
     assert live_tab.page.locator(LIST).count() == 0
+
+
+def test_who_cannot_be_recognised_for_now_is_recognised_later(live_tab: Tab) -> None:
+    live_tab.sign_in(ALICE)
+    detail = {"response": "Credentials cannot be checked for now; try again.", "cause": ""}
+    body = json.dumps({"detail": detail, "code": "authentication_unavailable"})
+
+    def refuse(route: Route) -> None:
+        route.fulfill(status=503, headers={"Retry-After": "1"}, body=body)
+
+    live_tab.page.route("**/v1/authorized", refuse, times=1)
+    live_tab.page.reload()
+    live_tab.wait_for_text("#status", "Credentials cannot be checked for now")
+
+    live_tab.wait_for_text("#status", "Ready.")
+    assert live_tab.text("#account-name") == ALICE
 
 
 class TestAnEndingCredential:

@@ -32,13 +32,14 @@ LEGITIMATE = {
 RETRIEVAL = {"file_search": "knowledge_search"}
 """What the model calls retrieval."""
 
-SETTINGS = Settings(moderation={"hold_back": False})
+AT_ONCE = {"moderation": {"hold_back": False}}
 """Agent turns release their text at once; the others only when they are told to."""
 
 
 async def told(story, version):
     """Play a story through the application and return its events, stream after stream."""
-    services = services_on(live(SETTINGS.moderation), SETTINGS)
+    settings = Settings(**AT_ONCE)
+    services = services_on(live(settings.moderation), settings)
     app = create_app(services)
     async with mocked(play(story, version)), lifespan(app):
         found = await asked(app, TURNS, QUERY | dict(story.request))

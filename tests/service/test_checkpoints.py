@@ -75,13 +75,12 @@ async def test_what_was_said_so_far_is_kept_while_the_turn_runs(path):
 async def test_it_is_kept_as_often_as_is_set(path):
     go_on = anyio.Event()
     script = Script((opening_chunk(), says("Hel"), go_on, says("lo"), NEVER))
-    async with application(script, **on_file(path, checkpoint_s=0.01)) as app:
-        async with app.turn() as turn:
-            await turn.part()
-            await until(lambda: kept_turns(path)[0]["answer"] == "Hel")
-            go_on.set()
-            await until(lambda: kept_turns(path)[0]["answer"] == "Hello")
-            await app.interrupt(turn)
+    async with application(script, **on_file(path, checkpoint_s=0.01)) as app, app.turn() as turn:
+        await turn.part()
+        await until(lambda: kept_turns(path)[0]["answer"] == "Hel")
+        go_on.set()
+        await until(lambda: kept_turns(path)[0]["answer"] == "Hello")
+        await app.interrupt(turn)
 
 
 async def test_a_conversation_shows_a_turn_that_runs(path):

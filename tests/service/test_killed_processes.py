@@ -2,6 +2,7 @@
 
 import signal
 import time
+from contextlib import suppress
 from functools import partial
 
 import httpx
@@ -51,7 +52,7 @@ def test_a_process_that_is_killed_leaves_what_it_has_said(path):
             body = next(parts := response.iter_raw())
             until(partial(answered, path))
             server.signal(signal.SIGKILL)
-            with pytest.raises(httpx.TransportError):
+            with suppress(httpx.TransportError):
                 for part in parts:
                     body += part
         server.wait()

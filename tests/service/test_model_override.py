@@ -7,6 +7,7 @@ import pytest
 from tests.support.applications import QUERY, TURNS
 from tests.support.offers import LARGE, OFFER, SMALL
 from tests.support.people import used_by
+from tests.support.queries import ENDLESS
 from tests.support.upstreams import Script, answer
 
 HELLO = Script(answer("Hello"))
@@ -67,3 +68,18 @@ async def test_nothing_is_kept_of_a_question_that_was_refused():
         _, listed = await people["alice"].ask("GET", "/v1/conversations")
 
     assert json.loads(listed)["conversations"] == []
+
+
+async def test_who_may_not_interrupt_does_not_do_so_by_asking():
+    people = {"talker": ("talker",)}
+    roles = {"default_roles": (), "roles": {"talker": ["streaming_query"]}}
+    async with used_by(people, ENDLESS, authorization=roles) as by:
+        async with by["talker"].turn() as turn:
+            await turn.part()
+            conversation_id = turn.headers["x-conversation-id"]
+            asked = QUERY | {"conversation_id": conversation_id, "if_busy": "interrupt"}
+            made, body = await by["talker"].ask("POST", TURNS, asked)
+        assert not by["talker"].services.live.turns[0].interrupted
+
+    assert made.status == 403
+    assert b"interrupt" in body

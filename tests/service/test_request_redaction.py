@@ -16,7 +16,8 @@ CLEARED = "[redacted: badge]"
 BADGE = {"name": "badge", "pattern": r"MAY-NOT-LEAVE-\d+"}
 FINDS = {"redaction_patterns": [BADGE]}
 QUESTION = f"Who has {SECRET}?"
-LOG = {"attachment_type": "log", "content_type": "text/plain", "content": f"seen: {SECRET}, {SECRET}"}
+SEEN = f"seen: {SECRET}, {SECRET}"
+LOG = {"attachment_type": "log", "content_type": "text/plain", "content": SEEN}
 ASKED = {"query": QUESTION, "attachments": [LOG], "system_prompt": f"Never say {SECRET}."}
 ENDLESS_SEARCH = {"name": "slow", "pattern": r"(?:a|aa|a?a)+$"}
 

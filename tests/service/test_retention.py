@@ -1,4 +1,4 @@
-"""What is older than it may be is deleted: turns, transcripts, and what the upstream has of them."""
+"""What is older than it may be is deleted: turns, transcripts, and what the upstream has."""
 
 import json
 import os

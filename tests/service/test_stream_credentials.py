@@ -188,9 +188,9 @@ async def test_a_stream_ends_with_the_credential_of_its_reader():
 
 
 async def test_the_time_to_come_back_is_told_with_it():
-    async with application(ENDLESS, **expiring(), retry_ms=70) as app:
-        async with acting(app, "old").turn() as turn:
-            body = await turn.body()
+    soon = expiring() | {"retry_ms": 70}
+    async with application(ENDLESS, **soon) as app, acting(app, "old").turn() as turn:
+        body = await turn.body()
 
     last = events(body)[-1]["data"]["retry_ms"]
     assert 70 <= last <= 140
@@ -287,10 +287,10 @@ async def test_one_question_and_one_answer_need_no_credential_that_lasts():
 
 
 async def test_who_has_a_credential_without_an_end_stays():
-    async with used_by(PEOPLE, ENDLESS, heartbeat_s=0.01) as people:
-        async with people["alice"].turn() as turn:
-            await turn.part()
-            beats = [await turn.part() for _ in range(5)]
-            await people["alice"].interrupt(turn)
+    beating = {"heartbeat_s": 0.01}
+    async with used_by(PEOPLE, ENDLESS, **beating) as people, people["alice"].turn() as turn:
+        await turn.part()
+        beats = [await turn.part() for _ in range(5)]
+        await people["alice"].interrupt(turn)
 
     assert b":\n" in beats[-1]

@@ -219,12 +219,12 @@ async def test_answers_that_do_not_reach_the_upstream_leave_the_truth(path):
 
 
 async def test_a_turn_that_was_not_let_in_is_not_there(path):
-    async with application(Script((*SAID, NEVER)), running_turns_limit=1, **on_file(path)) as app:
-        async with app.turn() as turn:
-            await turn.part()
-            refused, _ = await app.ask("POST", TURNS, QUERY)
-            await app.interrupt(turn)
-            await turn.body()
+    one = on_file(path) | {"running_turns_limit": 1}
+    async with application(Script((*SAID, NEVER)), **one) as app, app.turn() as turn:
+        await turn.part()
+        refused, _ = await app.ask("POST", TURNS, QUERY)
+        await app.interrupt(turn)
+        await turn.body()
 
     assert refused.status == 503
     assert len(kept_turns(path)) == 1

@@ -8,6 +8,7 @@ import pytest
 from service.domain import Leavings
 from service.errors import ConversationUnknown, QuotaExceeded, RateExceeded
 from service.settings.data import QuotaSettings
+from service.storage.database.conversations import SqlConversations
 from tests.support.clock import Clock
 from tests.support.kept_rows import paused_turn
 from tests.support.turn_stores import Told, turns_on
@@ -50,6 +51,26 @@ async def test_after_that_time_another_may_start(told, clock):
     await told.begin("a", opens=True)
     await told.begin("b")
     clock.forward(60)
+
+    await told.begin("c")
+
+    assert await told.store.known("c", None) is not None
+
+
+async def test_what_was_started_counts_when_it_was_deleted_since(told, any_database):
+    for each in "ab":
+        await told.begin(each, each, opens=True)
+        await told.end(each)
+        await SqlConversations(any_database).delete(each, None)
+
+    with pytest.raises(RateExceeded):
+        await told.begin("c", "c", opens=True)
+
+
+async def test_what_did_not_start_does_not_count(told):
+    begun = await told.begin("a", opens=True)
+    await told.store.withdraw(begun, None)
+    await told.begin("b", opens=True)
 
     await told.begin("c")
 
@@ -143,6 +164,21 @@ async def test_a_turn_is_charged_once(charged, clock):
     again = await charged.store.end(charged.records["a"], Leavings())
 
     assert again.available_quotas == {"tokens": 990, "all": 4_990}
+
+
+async def test_a_turn_that_was_taken_for_lost_and_was_not_costs_what_it_has_used(charged, clock):
+    await charged.begin("a", opens=True)
+    await charged.store.checkpoint({"a": "So far"})
+    clock.forward(3_600)
+    (lost,) = await charged.store.abandoned()
+    guess = lost.input_tokens + lost.output_tokens
+    assert (await charged.store.available("alice"))["tokens"] == 1_000 - guess
+
+    kept = await charged.end("a", input_tokens=100, output_tokens=60)
+
+    assert kept.available_quotas == {"tokens": 840, "all": 4_840}
+    again = await charged.store.end(charged.records["a"], Leavings())
+    assert again.available_quotas == kept.available_quotas
 
 
 async def test_a_turn_that_was_withdrawn_costs_nothing(charged):

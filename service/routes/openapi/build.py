@@ -24,6 +24,9 @@ and lets any number of readers follow them.
 
 An error before the first byte is a status with the body `Problem`; after it, it is an event of \
 the stream. What is not yours is answered like what is not there.
+
+No route answers these: 400 `request_not_http`, 404 `route_unknown`, 405 `method_not_allowed` with \
+`Allow`, and 431 `head_too_large`. Every `GET` takes `HEAD` as well.
 """
 _TAGS = {
     "Turns": "Ask, follow, answer and stop.",

@@ -88,6 +88,11 @@ def charged(account: Account, reservation: Reservation, used: int) -> Account:
     return replace(account, available=_bounded(account.available + back))
 
 
+def spent(account: Account, tokens: int) -> Account:
+    """Return an account of which tokens were used beside any reservation."""
+    return replace(account, available=_bounded(account.available - tokens))
+
+
 def exceeded(
     lacking: Sequence[tuple[Account, QuotaSettings]], tokens: int, now_ms: int
 ) -> QuotaExceeded:

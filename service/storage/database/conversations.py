@@ -1,6 +1,6 @@
 """Conversations as they are listed, opened, named and deleted.
 
-Turns are locked before their conversations, here and wherever turns begin and end.
+A conversation is locked before its turns, here and wherever turns begin and end.
 """
 
 import time
@@ -104,11 +104,10 @@ class SqlConversations:
         owned = select(_conversations.thread).where(*_owned(conversation_id, user))
         now_ms = to_ms(self._clock())
         async with self._database.writing() as connection:
-            _known_at_all((await connection.execute(owned)).one_or_none())
-            ordered = its_turns.order_by(_turns.request_id).with_for_update()
-            request_ids = tuple((await connection.execute(ordered)).scalars())
             row = (await connection.execute(owned.with_for_update())).one_or_none()
             kept = _known_at_all(row).thread
+            ordered = its_turns.order_by(_turns.request_id).with_for_update()
+            request_ids = tuple((await connection.execute(ordered)).scalars())
             threads = await _forget_paused(connection, its_turns, now_ms)
             # What a running turn has reserved is spent: it goes on at the upstream.
             await connection.execute(
@@ -143,21 +142,26 @@ class SqlConversations:
         Returns how many turns went, and the threads.
         """
         over = (
-            select(_turns.request_id, _turns.conversation_id, _turns.key)
+            select(_turns.request_id, _turns.conversation_id)
             .where(_turns.ended_ms < before_ms)
             .order_by(_turns.ended_ms)
             .limit(_AT_ONCE)
-            .with_for_update(skip_locked=True)
         )
-        rows = (await connection.execute(over)).all()
+        found = (await connection.execute(over)).all()
+        quiet = await _lock_quiet(connection, {row.conversation_id for row in found})
+        # Some may have gone before they were locked.
+        those = select(_turns.request_id, _turns.conversation_id, _turns.key).where(
+            _turns.request_id.in_([row.request_id for row in found]),
+            _turns.conversation_id.in_(quiet),
+        )
+        rows = (await connection.execute(those)).all()
         if not rows:
             return 0, []
         ids = [row.request_id for row in rows]
         threads = await _forget_paused(connection, ids, to_ms(self._clock()))
         await connection.execute(delete(turns).where(_turns.request_id.in_(ids)))
         asked = Counter(row.conversation_id for row in rows if row.key == row.request_id)
-        touched = sorted({row.conversation_id for row in rows})
-        return len(rows), [*threads, *await _forget_empty(connection, touched, asked)]
+        return len(rows), [*threads, *await _forget_empty(connection, quiet, asked)]
 
 
 def newest_conversations(user: str | None, limit: int, after: Place | None) -> Select[Any]:
@@ -213,18 +217,22 @@ async def _forget_paused(
     return threads
 
 
+async def _lock_quiet(connection: AsyncConnection, conversation_ids: Iterable[str]) -> list[str]:
+    """Lock those of some conversations in which nobody does anything now, and return them."""
+    quiet = await connection.execute(
+        select(_conversations.conversation_id)
+        .where(_conversations.conversation_id.in_(sorted(conversation_ids)))
+        .order_by(_conversations.conversation_id)
+        .with_for_update(skip_locked=True)
+    )
+    return list(quiet.scalars())
+
+
 async def _forget_empty(
     connection: AsyncConnection, conversation_ids: Sequence[str], asked: Counter[str]
 ) -> list[Thread]:
     """Delete those of some conversations that have no turns, and count what others still have."""
     those = _conversations.conversation_id.in_(conversation_ids)
-    # A turn that begins in one meanwhile is waited for, and seen by the next statement.
-    await connection.execute(
-        select(_conversations.conversation_id)
-        .where(those)
-        .order_by(_conversations.conversation_id)
-        .with_for_update()
-    )
     others = select(_turns.request_id).where(
         _turns.conversation_id == _conversations.conversation_id
     )

@@ -1,6 +1,7 @@
 """What is kept when a turn has ended: its outcome, and where its conversation goes on.
 
-1. A turn is locked before its conversation, here and wherever either goes.
+1. A conversation is locked before its turns, here and wherever either goes, and what is left of
+   quotas last: so nobody waits for each other in a circle.
 2. A turn that was taken for lost, and was not, may still say how it has ended. It counts once.
 3. A thread is kept only if it has seen every turn that is told: of two turns at the same time
    neither has heard of the other.
@@ -8,7 +9,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Row, bindparam, case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -39,16 +40,32 @@ _forsaken = turns.c.touched_ms < bindparam("before_ms")
 _END = update(turns).where(_of_turn, _of_process, _runs)
 _INHERIT = update(turns).where(_of_turn, _runs)
 _CORRECT = update(turns).where(_of_turn, _of_process, turns.c.code == _LOST_CODE)
-_STANDS = select(turns.c.code, turns.c.process, turns.c.ended_ms).where(_of_turn)
+_STANDS = select(
+    turns.c.code,
+    turns.c.process,
+    turns.c.ended_ms,
+    (turns.c.input_tokens + turns.c.output_tokens).label("charged"),
+).where(_of_turn)
 
 _ANY_LOST = select(turns.c.request_id).where(_runs, _forsaken).limit(1)
-_LOST = (
-    select(turns)
+_FORSAKEN = (
+    select(turns.c.conversation_id)
     .where(_runs, _forsaken)
     .order_by(turns.c.touched_ms)
     .limit(_LOST_AT_ONCE)
-    # What another process is about to end is no business of this one.
+)
+_QUIET = (
+    select(conversations.c.conversation_id)
+    .where(conversations.c.conversation_id.in_(_FORSAKEN))
+    .order_by(conversations.c.conversation_id)
+    # Where another process is at work there is time until the next look.
     .with_for_update(skip_locked=True)
+)
+_LOST = (
+    select(turns)
+    .where(_runs, _forsaken, turns.c.conversation_id.in_(bindparam("quiet", expanding=True)))
+    .order_by(turns.c.request_id)
+    .with_for_update()
 )
 
 _of_conversation = conversations.c.conversation_id == bindparam("of_conversation")
@@ -73,47 +90,73 @@ _GO_ON = (
 )
 
 
+class Ended(NamedTuple):
+    """What came of keeping the end of a turn.
+
+    `charged` is what was taken for its cost before, when it was taken for lost and was not.
+    """
+
+    unneeded: tuple[Thread, ...] = ()
+    charged: int | None = None
+
+
 async def end(
     connection: AsyncConnection, process: str, turn: TurnRecord, left: Leavings, expires_ms: int
-) -> tuple[Thread, ...] | None:
-    """Keep how a turn has ended; see `Turns.end`.
-
-    Returns threads that nobody needs any more, and None when it is not for `process` to say.
-    """
+) -> Ended | None:
+    """Keep how a turn has ended; see `Turns.end`. None when it is not for `process` to say."""
     values = {**outcome_of(turn), "of_turn": turn.request_id, "process": process}
-    if left.inherited:
-        ended = await connection.execute(_INHERIT, values)
-    else:
-        ended = await connection.execute(_END, {**values, "of_process": process})
-    is_new = bool(ended.rowcount)
+    stood = await _locked(connection, turn.conversation_id)
+    if stood is None:
+        return None
+    is_new, charged = await _say(connection, values, inherited=left.inherited), None
     if not is_new:
         row = (await connection.execute(_STANDS, {"of_turn": turn.request_id})).one_or_none()
         if row is None:
             return None
         if (row.process, row.ended_ms) == (process, values["ended_ms"]):
             # This has been done, and who did it was not told.
-            return ()
+            return Ended()
         if not await _correct(connection, row, values, may=left.inherited):
             return None
+        charged = row.charged
     if left.paused is not None:
         await pause(connection, left.paused, turn.request_id, expires_ms)
-    return await _go_on(connection, turn, left, is_new=is_new)
+    return Ended(await _go_on(connection, turn, left, stood, is_new=is_new), charged)
 
 
 async def lose(connection: AsyncConnection, before_ms: int, now_ms: int) -> Sequence[TurnRecord]:
     """End turns that nobody has touched since a time; see `Turns.abandoned`."""
-    rows = (await connection.execute(_LOST, {"before_ms": before_ms})).all()
+    quiet = (await connection.execute(_QUIET, {"before_ms": before_ms})).scalars().all()
+    rows = await connection.execute(_LOST, {"before_ms": before_ms, "quiet": quiet})
     lost = [_lost(turn_from(row), now_ms) for row in rows]
-    # In one order, as two processes may do this.
-    for turn in sorted(lost, key=lambda each: each.conversation_id):
-        await connection.execute(_INHERIT, {**outcome_of(turn), "of_turn": turn.request_id})
-        await _go_on(connection, turn, Leavings(), is_new=True)
+    for turn in lost:
+        values = {**outcome_of(turn), "of_turn": turn.request_id}
+        await _say(connection, values, inherited=True)
+        stood = await _locked(connection, turn.conversation_id)
+        if stood is not None:
+            await _go_on(connection, turn, Leavings(), stood, is_new=True)
     return lost
 
 
 async def any_lost(connection: AsyncConnection, before_ms: int) -> bool:
     """Tell whether there are such turns."""
     return await connection.scalar(_ANY_LOST, {"before_ms": before_ms}) is not None
+
+
+async def _locked(
+    connection: AsyncConnection, conversation_id: str
+) -> Row[*tuple[Any, ...]] | None:
+    """Return where a conversation stands, which nobody else changes from now on."""
+    found = await connection.execute(_BEFORE, {"of_conversation": conversation_id})
+    return found.one_or_none()
+
+
+async def _say(connection: AsyncConnection, values: Values, *, inherited: bool) -> bool:
+    """Say how a turn has ended, if it runs and is this process's; tells whether it was."""
+    if inherited:
+        return bool((await connection.execute(_INHERIT, values)).rowcount)
+    own = {**values, "of_process": values["process"]}
+    return bool((await connection.execute(_END, own)).rowcount)
 
 
 async def _correct(
@@ -127,17 +170,20 @@ async def _correct(
 
 
 async def _go_on(
-    connection: AsyncConnection, turn: TurnRecord, left: Leavings, *, is_new: bool
+    connection: AsyncConnection,
+    turn: TurnRecord,
+    left: Leavings,
+    stood: Row[*tuple[Any, ...]],
+    *,
+    is_new: bool,
 ) -> tuple[Thread, ...]:
     """Let the conversation of a turn go on; returns threads that nobody needs any more."""
-    conversation = {"of_conversation": turn.conversation_id}
-    row = (await connection.execute(_BEFORE, conversation)).one()
-    before = None if row.thread is None else from_json(row.thread, Thread)
-    thread = _thread(turn, left, row.version, before)
+    before = None if stood.thread is None else from_json(stood.thread, Thread)
+    thread = _thread(turn, left, stood.version, before)
     await connection.execute(
         _GO_ON,
         {
-            **conversation,
+            "of_conversation": turn.conversation_id,
             "told": int(turn.told),
             "new": int(is_new and turn.key == turn.request_id),
             "other_model": model_column(left.model),

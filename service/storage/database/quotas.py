@@ -8,8 +8,9 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import bindparam, delete, select, tuple_, update
+from sqlalchemy import BindParameter, Select, bindparam, delete, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.domain import Quota
@@ -23,18 +24,27 @@ from service.storage.database.accounts import (
     new_account,
     renewed,
     reserved,
+    spent,
     told,
 )
 from service.storage.database.engine import SqlDatabase
 from service.storage.database.statements import insert
 from service.storage.database.tables import quotas, reservations
 
+_keys: BindParameter[Any] = bindparam("of_keys", expanding=True)
 _READ = (
     select(quotas)
-    .where(tuple_(quotas.c.name, quotas.c.user).in_(bindparam("of_keys", expanding=True)))
+    .where(tuple_(quotas.c.name, quotas.c.user).in_(_keys))
     .order_by(quotas.c.name, quotas.c.user)
 )
 _LOCK = _READ.with_for_update()
+_same = quotas.alias()
+_there = (
+    select(func.count()).select_from(_same).where(tuple_(_same.c.name, _same.c.user).in_(_keys))
+)
+# Where some are missing nothing is locked: who makes them waits for others that do, and must hold
+# nothing then.
+_LOCK_ALL = _LOCK.where(_there.scalar_subquery() == bindparam("of_all"))
 _WRITE = (
     update(quotas)
     .where(quotas.c.name == bindparam("of_name"), quotas.c.user == bindparam("of_user"))
@@ -99,20 +109,33 @@ async def settle_all(
     if not taken:
         return
     known = {each.name: each for each in limits}
-    accounts = await _read(connection, {each.key for each, _ in taken}, locks=True)
+    accounts = await _read(connection, _LOCK, {each.key for each, _ in taken})
     for key, account in accounts.items():
         if account.name in known:
             accounts[key] = renewed(account, known[account.name], now_ms)
-    for reservation, spent in taken:
+    for reservation, cost in taken:
         # An account that somebody has deleted begins anew.
         if reservation.key in accounts:
-            accounts[reservation.key] = charged(accounts[reservation.key], reservation, spent)
+            accounts[reservation.key] = charged(accounts[reservation.key], reservation, cost)
     await _write(connection, accounts.values())
 
 
 async def release(connection: AsyncConnection, request_id: str) -> None:
     """Give back what a turn has reserved that will not run."""
     await settle_all(connection, {request_id: 0}, 0, ())
+
+
+async def charge(
+    connection: AsyncConnection,
+    limits: Sequence[QuotaSettings],
+    user: str,
+    tokens: int,
+    now_ms: int,
+) -> None:
+    """Take tokens of every quota of a user that were not reserved; less than none come back."""
+    if limits:
+        accounts = await _opened(connection, limits, user, now_ms)
+        await _write(connection, [spent(account, tokens) for account, _ in accounts])
 
 
 async def available(
@@ -147,15 +170,9 @@ class SqlQuotas:
 
     async def charge(self, user: str, tokens: int) -> None:
         """See `Quotas.charge`."""
-        if not self._limits:
-            return
         now_ms = int(self._clock() * 1_000)
         async with self._database.writing() as connection:
-            accounts = await _opened(connection, self._limits, user, now_ms)
-            nothing = (
-                (each, Reservation(each.key, 0, each.period_began_ms)) for each, _ in accounts
-            )
-            await _write(connection, [charged(*each, tokens) for each in nothing])
+            await charge(connection, self._limits, user, tokens, now_ms)
 
 
 async def _opened(
@@ -163,13 +180,13 @@ async def _opened(
 ) -> list[tuple[Account, QuotaSettings]]:
     """Return the accounts of a user, locked and renewed; those that are missing are made."""
     fresh = [new_account(limit, user, now_ms) for limit in limits]
-    kept = await _read(connection, [each.key for each in fresh], locks=True)
-    missing = sorted((each for each in fresh if each.key not in kept), key=lambda each: each.key)
-    if missing:
-        made = insert(connection, quotas).values([_account_row(each) for each in missing])
-        await connection.execute(made.on_conflict_do_nothing())
-        # Another process may have made them first, and spent of them.
-        kept |= await _read(connection, [each.key for each in missing], locks=True)
+    keys = [each.key for each in fresh]
+    kept = await _read(connection, _LOCK_ALL, keys, of_all=len(keys))
+    if not kept:
+        rows = [_account_row(each) for each in sorted(fresh, key=lambda each: each.key)]
+        made = insert(connection, quotas).values(rows).on_conflict_do_nothing()
+        await connection.execute(made)
+        kept = await _read(connection, _LOCK, keys)
     return [
         (renewed(kept[new.key], limit, now_ms), limit)
         for new, limit in zip(fresh, limits, strict=True)
@@ -183,7 +200,7 @@ async def _standing(
     if not limits:
         return []
     fresh = [new_account(limit, user, now_ms) for limit in limits]
-    kept = await _read(connection, [each.key for each in fresh], locks=False)
+    kept = await _read(connection, _READ, [each.key for each in fresh])
     return [
         (renewed(kept.get(new.key, new), limit, now_ms), limit)
         for new, limit in zip(fresh, limits, strict=True)
@@ -191,9 +208,9 @@ async def _standing(
 
 
 async def _read(
-    connection: AsyncConnection, keys: Iterable[Key], *, locks: bool
+    connection: AsyncConnection, asked: Select[Any], keys: Iterable[Key], **more: int
 ) -> dict[Key, Account]:
-    found = await connection.execute(_LOCK if locks else _READ, {"of_keys": sorted(keys)})
+    found = await connection.execute(asked, {"of_keys": sorted(keys), **more})
     return {(row.name, row.user): Account(*row) for row in found}
 
 

@@ -89,7 +89,6 @@ turns = Table(
     Column("began_ms", BigInteger, nullable=False),
     Column("ended_ms", BigInteger),
     Index(None, "conversation_id", "began_ms", "request_id"),
-    Index(None, "user", "began_ms"),
     Index(None, "ended_ms"),
 )
 # Few turns run, and those that nobody drives any more are looked for all the time.
@@ -145,6 +144,16 @@ reservations = Table(
     Column("tokens", BigInteger, nullable=False),
     # A quota that was renewed since has forgotten the reservation.
     Column("period_began_ms", BigInteger, nullable=False),
+)
+
+# What was started in the last minute, where that is limited: turns themselves can be deleted.
+starts = Table(
+    "starts",
+    metadata,
+    Column("request_id", _ID, primary_key=True),
+    Column("user", _NAME, nullable=False),
+    Column("started_ms", BigInteger, nullable=False),
+    Index(None, "user", "started_ms"),
 )
 
 opinions = Table(

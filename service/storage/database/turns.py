@@ -17,7 +17,7 @@ from service.settings.data import QuotaSettings
 from service.storage.database import endings, histories, quotas
 from service.storage.database.engine import SqlDatabase
 from service.storage.database.rows import columns_of, from_json, to_json, to_ms, turn_from
-from service.storage.database.tables import conversations, paused_turns, turns
+from service.storage.database.tables import conversations, paused_turns, starts, turns
 from service.storage.history import HistoryBounds
 
 _MINUTE_MS = 60_000
@@ -31,20 +31,22 @@ _runs = turns.c.outcome.is_(None)
 _LOCK_USER = select(func.pg_advisory_xact_lock(bindparam("user_lock")))
 # Of the turns that the user has started in the last minute, the one that must be older for another.
 _LAST_ALLOWED = (
-    select(turns.c.began_ms)
-    .where(
-        turns.c.user == bindparam("of_user"),
-        turns.c.began_ms > bindparam("since_ms"),
-        turns.c.resumes.is_(None),
-    )
-    .order_by(turns.c.began_ms.desc())
+    select(starts.c.started_ms)
+    .where(starts.c.user == bindparam("of_user"), starts.c.started_ms > bindparam("since_ms"))
+    .order_by(starts.c.started_ms.desc())
     .limit(1)
     .offset(bindparam("allowed"))
+)
+_START = insert(starts)
+_NOT_STARTED = delete(starts).where(starts.c.request_id == bindparam("of_turn"))
+_LONG_STARTED = delete(starts).where(
+    starts.c.user == bindparam("of_user"), starts.c.started_ms <= bindparam("since_ms")
 )
 _OPEN = insert(conversations)
 _USE = update(conversations).where(_of_conversation)
 _BEGIN = insert(turns)
 
+_LOCK = select(conversations.c.version).where(_of_conversation).with_for_update()
 _FORGET = delete(turns).where(_of_turn, _of_process, _runs)
 _later = (
     select(turns.c.request_id)
@@ -114,7 +116,7 @@ class SqlTurns:
         now_ms, limits = self._now_ms(), self._limits
         async with self._database.writing() as connection:
             if limits.turns_per_minute is not None and turn.resumes is None:
-                await _admit(connection, turn.user, limits.turns_per_minute, now_ms)
+                await _admit(connection, turn, limits.turns_per_minute, now_ms)
             await _enter(connection, turn, now_ms, opens=opens)
             needed = tokens + limits.reserve_tokens
             await quotas.reserve(
@@ -127,6 +129,7 @@ class SqlTurns:
         """See `Turns.withdraw`; a thread that has missed a turn is not given back."""
         process, conversation = self._database.process, {"of_conversation": turn.conversation_id}
         async with self._database.writing() as connection:
+            await connection.execute(_LOCK, conversation)
             own = {"of_turn": turn.request_id, "of_process": process}
             if not (await connection.execute(_FORGET, own)).rowcount:
                 return
@@ -137,6 +140,8 @@ class SqlTurns:
             # Accounts of quotas are locked last, wherever there are any.
             if self._limits.token_quotas:
                 await quotas.release(connection, turn.request_id)
+            if self._limits.turns_per_minute is not None:
+                await connection.execute(_NOT_STARTED, {"of_turn": turn.request_id})
 
     async def checkpoint(self, said: Mapping[str, str]) -> None:
         """See `Turns.checkpoint`."""
@@ -152,11 +157,15 @@ class SqlTurns:
         expires_ms = now_ms + to_ms(self._limits.answer_timeout_s)
         process, left_over = self._database.process, dict[str, int]()
         async with self._database.writing() as connection:
-            unneeded = await endings.end(connection, process, turn, left, expires_ms)
-            if unneeded is not None and limits:
-                await quotas.settle(connection, turn.request_id, _used(turn), now_ms, limits)
+            ended = await endings.end(connection, process, turn, left, expires_ms)
+            if ended is not None and limits:
+                if ended.charged is None:
+                    await quotas.settle(connection, turn.request_id, _used(turn), now_ms, limits)
+                else:
+                    more = _used(turn) - ended.charged
+                    await quotas.charge(connection, limits, turn.user, more, now_ms)
                 left_over = await quotas.available(connection, limits, turn.user, now_ms)
-        return None if unneeded is None else Kept(unneeded, left_over)
+        return None if ended is None else Kept(ended.unneeded, left_over)
 
     async def available(self, user: str) -> Mapping[str, int]:
         """See `Turns.available`."""
@@ -202,20 +211,26 @@ class SqlTurns:
         return to_ms(self._clock())
 
 
-async def _admit(connection: AsyncConnection, user: str, allowed: int, now_ms: int) -> None:
+async def _admit(connection: AsyncConnection, turn: TurnRecord, allowed: int, now_ms: int) -> None:
     """Let a user start one more turn; until that is kept, nobody else counts those of the user.
+
+    What was started counts for a minute, also when it is deleted before.
 
     Raises:
         RateExceeded: there were too many in the last minute.
     """
     if connection.dialect.name == "postgresql":
         # SQLite has one writer.
-        await connection.execute(_LOCK_USER, {"user_lock": _lock_of(user)})
-    asked = {"of_user": user, "since_ms": now_ms - _MINUTE_MS, "allowed": allowed - 1}
+        await connection.execute(_LOCK_USER, {"user_lock": _lock_of(turn.user)})
+    since = {"of_user": turn.user, "since_ms": now_ms - _MINUTE_MS}
+    asked = {**since, "allowed": allowed - 1}
     last_ms = await connection.scalar(_LAST_ALLOWED, asked)
     if last_ms is not None:
         wait_s = max(1, -((now_ms - last_ms - _MINUTE_MS) // 1_000))
         raise RateExceeded(f"No more than {allowed} turns in a minute.", wait_s)
+    await connection.execute(_LONG_STARTED, since)
+    started = {"request_id": turn.request_id, "user": turn.user, "started_ms": now_ms}
+    await connection.execute(_START, started)
 
 
 async def _enter(

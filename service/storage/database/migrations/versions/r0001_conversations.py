@@ -71,6 +71,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("request_id", "name", name="pk_reservations"),
     )
     op.create_table(
+        "starts",
+        sa.Column("request_id", sa.Text(), nullable=False),
+        sa.Column("user", sa.Text(), nullable=False),
+        sa.Column("started_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("request_id", name="pk_starts"),
+    )
+    op.create_index("ix_starts_user_started_ms", "starts", ["user", "started_ms"])
+    op.create_table(
         "turns",
         sa.Column("request_id", sa.Text(), nullable=False),
         sa.Column("conversation_id", sa.Text(), nullable=False),
@@ -120,7 +128,6 @@ def upgrade() -> None:
         sqlite_where=sa.text("outcome IS NULL"),
         postgresql_where=sa.text("outcome IS NULL"),
     )
-    op.create_index("ix_turns_user_began_ms", "turns", ["user", "began_ms"])
     op.create_table(
         "opinions",
         sa.Column("request_id", sa.Text(), nullable=False),
