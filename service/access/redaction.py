@@ -157,7 +157,7 @@ def _merged(spans: Iterable[_Span]) -> list[_Span]:
     for start, end, name in sorted(spans, key=lambda each: (each[0], -each[1])):
         if merged and start < merged[-1][1]:
             first, last, kept = merged[-1]
-            merged[-1] = first, last, kept
+            merged[-1] = first, max(last, end), kept
         else:
             merged.append((start, end, name))
     return merged

@@ -23,7 +23,7 @@ from service.routes.conversation_bodies import (
 )
 from service.routes.parsing import parse, read_json
 from service.routes.services import principal_of, services_of
-from service.turns.conversations import delete_conversation
+from service.turns.conversations import delete_conversation, rename_conversation
 
 
 async def listed(request: Request) -> Response:
@@ -57,7 +57,7 @@ async def rename(request: Request) -> Response:
     services, conversation_id = services_of(request), _conversation_id(request)
     user = principal_of(request).reach(Action.UPDATE_OTHERS_CONVERSATIONS)
     body = parse(TitleBody, await read_json(request, services.settings))
-    note = await services.conversations.rename(conversation_id, user, body.title)
+    note = await rename_conversation(services, conversation_id, user, body.title)
     return JsonAnswer(conversation_answer(note, whose=user is None))
 
 

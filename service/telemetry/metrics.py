@@ -135,7 +135,8 @@ class Metrics:
     def render(self, accept: str = "") -> tuple[bytes, str]:
         """Return everything, and its media type: OpenMetrics where `accept` names it."""
         if any(each.split(";")[0].strip() == _OPENMETRICS for each in accept.lower().split(",")):
-            return openmetrics.generate_latest(self._registry), openmetrics.CONTENT_TYPE_LATEST
+            body: bytes = openmetrics.generate_latest(self._registry)  # type: ignore[no-untyped-call] # as it comes
+            return body, openmetrics.CONTENT_TYPE_LATEST
         return generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4
 
     def _model(self, model_id: str) -> str:

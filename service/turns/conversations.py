@@ -5,7 +5,7 @@ import uuid
 import anyio
 import structlog
 
-from service.domain import TurnIds
+from service.domain import ConversationNote, TurnIds
 from service.errors import LogUnavailable
 from service.turns.services import Services
 
@@ -47,3 +47,17 @@ async def _forget(services: Services, conversation_id: str, request_ids: tuple[s
         logger.warning(
             "log.not_forgotten", conversation_id=conversation_id, cause=unavailable.cause
         )
+
+
+async def rename_conversation(
+    services: Services, conversation_id: str, user: str | None, title: str
+) -> ConversationNote:
+    """Give a conversation of a user, or of anybody for None, another title.
+
+    Raises:
+        ConversationUnknown: there is none of this id, or it is somebody else's.
+        RedactionFailed: see `Redactor.redact`.
+        StorageUnavailable: it cannot be kept now.
+    """
+    found = await services.redactor.redact([title])
+    return await services.conversations.rename(conversation_id, user, found.texts[0])

@@ -2,7 +2,7 @@
 
 import anyio
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select, update
 
 from service.domain import Feedback, ToolAnswer
 from service.errors import ConversationUnknown, NotAwaiting, StorageUnavailable
@@ -31,6 +31,14 @@ from tests.support.quota_accounts import ONCE, Accounts
 
 NOW_S = 1_000.0
 LATER_S = 2_000.0
+A_TURN = {
+    "conversation_id": "c",
+    "user": "alice",
+    "process": "p",
+    "touched_ms": 0,
+    "question": "Hi?",
+    "began_ms": 0,
+}
 
 
 @pytest.fixture
@@ -193,6 +201,22 @@ async def test_much_goes_in_small_steps(store, database):
 
     assert sorted(each.ids for each in threads) == [("1",), ("2",), ("3",)]
     assert await left(database, turns.c.request_id) == ["young"]
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+async def test_a_conversation_in_which_a_turn_is_about_to_begin_stays(store, database, processes):
+    await put_conversation(database, "c", thread=kept_thread("c"))
+    await put_turn(database, "old", "c", ended_s=1)
+
+    async with processes() as other, other.writing() as connection:
+        await connection.execute(update(conversations).values(last_ms=5))
+        await connection.execute(insert(turns), {**A_TURN, "request_id": "new", "key": "new"})
+        with anyio.fail_after(10):
+            first = await store.expire(NOW_S)
+
+    assert first == await store.expire(NOW_S) == []
+    assert await left(database, turns.c.request_id) == ["new"]
+    assert await left(database, conversations.c.conversation_id) == ["c"]
 
 
 async def test_what_goes_in_two_processes_at_once_is_told_once(store, database, processes, clock):

@@ -5,6 +5,7 @@ import hashlib
 from typing import NamedTuple
 
 _BASE64 = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj"
+_PUBLIC = "MIIDdzCCAl+gAwIBAgIEAgAAuTANBgkqhkiG9w0BAQUFADBaMQswCQYDVQQGEwJJ"
 _HEX = hashlib.sha256(b"harmless").hexdigest()
 
 
@@ -152,8 +153,8 @@ spec:
     "password: {{ .Values.password }}\ntoken: ${TOKEN}\nsecret: <your-secret-1>\n",
     'error: secret "db-7f9d8b6c5d" not found in namespace "prod-2"',
     "client-certificate-data: " + base64.b64encode(b"-----BEGIN CERTIFICATE-----\nMII").decode(),
-    _pem("CERTIFICATE", _BASE64, _BASE64),
-    _pem("PUBLIC KEY", _BASE64),
+    _pem("CERTIFICATE", _PUBLIC, _PUBLIC),
+    _pem("PUBLIC KEY", _PUBLIC),
     "The file begins with -----BEGIN PRIVATE KEY----- and is not shown.",
     # Hashes, ids and blobs.
     _HEX,

@@ -11,14 +11,18 @@
 import asyncio
 import os
 import sqlite3
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self
 
 _BUSY_WAIT_S = 0.001
 _BUSY_WAIT_LIMIT_S = 0.02
+
+_making = threading.Lock()
 
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
@@ -243,6 +247,12 @@ class SqliteConnection:
 
 
 def _make(path: Path) -> None:
-    """Make a file that only its owner reads; SQLite gives those beside it the same mode."""
+    """Make a file that only its owner reads; SQLite gives those beside it the same mode.
+
+    One that is there is never opened here: who closes a file gives up every lock that the process
+    has on it, and then others take it for closed (https://sqlite.org/howtocorrupt.html, 2.2).
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    # Nobody here has the file open until it was closed.
+    with _making, suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
