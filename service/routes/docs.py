@@ -6,12 +6,12 @@ from functools import cache
 import anyio
 import msgspec
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 # The table names the handlers that are here, so what it holds is looked at when it is there.
 from service import routes
 from service.routes.openapi import document
-from service.routes.page import WEB
+from service.routes.page import Page
 
 
 async def openapi_json(request: Request) -> Response:
@@ -25,7 +25,7 @@ async def openapi_json(request: Request) -> Response:
 
 async def docs_page(_: Request) -> Response:
     """GET /docs: the page that shows the document."""
-    return FileResponse(WEB / "docs.html", headers={"Cache-Control": "no-cache"})
+    return Page("docs.html")
 
 
 @cache

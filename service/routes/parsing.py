@@ -13,6 +13,11 @@ from service.settings import Settings
 _ERRORS_SHOWN = 5
 _NAME_SHOWN = 100
 
+DEPTH_LIMIT = 64
+VALUES_LIMIT = 50_000
+NUMBER_LIMIT = 2**63
+"""What a body may hold: what is deeper, more or larger would be dear or wrong further on."""
+
 
 def parse[Body: BaseModel](model: type[Body], value: object) -> Body:
     """Return the checked body.
@@ -32,7 +37,7 @@ async def read_json(request: Request, settings: Settings) -> object:
     """Return the JSON value of a request body.
 
     Raises:
-        RequestNotJson, BodyTooLarge, BodyTooSlow: what is wrong with it.
+        RequestNotJson, RequestInvalid, BodyTooLarge, BodyTooSlow: what is wrong with it.
     """
     try:
         with anyio.fail_after(settings.body_timeout_s):
@@ -40,9 +45,36 @@ async def read_json(request: Request, settings: Settings) -> object:
     except TimeoutError:
         raise BodyTooSlow(f"It must come within {settings.body_timeout_s:g} s.") from None
     try:
-        return msgspec.json.decode(data)
+        value = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise RequestNotJson("The body cannot be parsed as JSON.") from None
+    check_bounds(value)
+    return value
+
+
+def check_bounds(value: object) -> None:
+    """Look at a value of JSON level by level, no further than it may go.
+
+    Raises:
+        RequestInvalid: it is nested too deeply, has too many values, or too large a number.
+    """
+    level, count = [value], 1
+    for _ in range(DEPTH_LIMIT):
+        inner: list[object] = []
+        for each in level:
+            if isinstance(each, dict):
+                inner.extend(each.values())
+            elif isinstance(each, list):
+                inner.extend(each)
+            elif isinstance(each, int) and not -NUMBER_LIMIT <= each < NUMBER_LIMIT:
+                raise RequestInvalid("body: a whole number must fit into 64 bits")
+        count += len(inner)
+        if count > VALUES_LIMIT:
+            raise RequestInvalid(f"body: may have at most {VALUES_LIMIT} values")
+        if not inner:
+            return
+        level = inner
+    raise RequestInvalid(f"body: may be nested at most {DEPTH_LIMIT} deep")
 
 
 async def _read(request: Request, limit_bytes: int) -> bytes:

@@ -12,7 +12,7 @@ from service.ports import Orphan, PausedTurns, Turns, Upstream
 from service.turns.admission import Admission
 from service.turns.record import ended
 from service.turns.turn import RunningTurn
-from service.turns.unstored import Unstored
+from service.turns.unstored import NOT_OURS, Unstored
 from statemachine import AwaitingInput, InputReason, Summary
 
 logger = structlog.get_logger()
@@ -99,9 +99,7 @@ class Settler:
             self.unstored.add(record, left)
             return None
         if kept is None:
-            logger.warning(
-                "turn.not_stored", request_id=record.request_id, cause="It is no longer ours."
-            )
+            logger.warning("turn.not_stored", request_id=record.request_id, cause=NOT_OURS)
             return None
         self._forget(kept.unneeded)
         return kept

@@ -13,6 +13,8 @@ from service.settings.data import DatabaseSettings
 
 logger = structlog.get_logger()
 
+NOT_OURS = "It is no longer ours: somebody else has ended it, or its conversation was deleted."
+
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
 
 
@@ -73,7 +75,7 @@ class Unstored:
                 return False
             self._waiting.pop(request_id, None)
             if kept is None:
-                logger.warning("turn.given_up", request_id=request_id, reason="not_ours")
+                logger.warning("turn.not_stored", request_id=request_id, cause=NOT_OURS)
                 continue
             for each in kept.unneeded:
                 self.upstream.forget(each)

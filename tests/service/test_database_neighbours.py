@@ -8,9 +8,16 @@ import pytest
 
 from tests.support.databases import running_database
 
-OPENED = "import sqlite3, sys; opened = sqlite3.connect(sys.argv[1]); "
-LOOK = OPENED + "opened.execute('SELECT 1 FROM turns'); opened.close()"
-COUNT = OPENED + "print(*opened.execute('SELECT count(*) FROM claims').fetchone())"
+LOOK = """
+import sqlite3, sys
+file = sqlite3.connect(sys.argv[1])
+file.execute("SELECT 1 FROM turns")
+file.close()
+"""
+COUNT = """
+import sqlite3, sys
+print(*sqlite3.connect(sys.argv[1]).execute("SELECT count(*) FROM claims").fetchone())
+"""
 
 
 @pytest.fixture

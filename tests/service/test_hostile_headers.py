@@ -65,6 +65,19 @@ def test_any_headers_are_answered(target, route, headers):
     target.send(route.method, target.address(route.path), GOOD, headers)
 
 
+@pytest.mark.parametrize(
+    "stated", ["", "bytes", "bytes=0-1", "bytes=-1", "bytes=9-1", "bytes=1-,0-"]
+)
+@pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json", "/diagram.svg", "/web/page.js"])
+def test_a_part_of_a_page_is_answered_with_all_of_it(target, path, stated):
+    _, whole = target.send("GET", path)
+
+    told, body = target.send("GET", path, b"", {"Range": stated})
+
+    assert told.status == 200
+    assert body == whole
+
+
 @few
 @given(value=VALUES)
 @pytest.mark.parametrize("name", ["Authorization", "Idempotency-Key", "MCP-HEADERS"])

@@ -24,16 +24,16 @@ from tests.support.described import complaints
 from tests.support.server import served_here
 from tests.support.upstreams import Script, ScriptedUpstream, answer
 
-HEAD = b"POST /v1/streaming_query HTTP/1.1\r\nHost: test\r\nConnection: close\r\n"
+HEAD = b"POST /v1/streaming_query HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
 BODY = b'{"query": "What is a pod?"}'
 REQUEST = HEAD + b"Content-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
-GET = b"GET /v1/info HTTP/1.1\r\nHost: test\r\nConnection: close\r\n"
+GET = b"GET /v1/info HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
 
 
 def with_headers(*lines: bytes) -> bytes:
     """Return a question with these lines in its head."""
     return REQUEST.replace(
-        b"Host: test\r\n", b"Host: test\r\n" + b"".join(map(b"%b\r\n".__mod__, lines))
+        b"Host: localhost\r\n", b"Host: localhost\r\n" + b"".join(map(b"%b\r\n".__mod__, lines))
     )
 
 
@@ -46,15 +46,15 @@ GARBAGE = {
     "HTTP/0.9": b"GET /\r\n\r\n",
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "another protocol": b"EHLO test\r\nMAIL FROM:<a@test>\r\n",
-    "a version of its own": b"GET / HTTP/9.9\r\nHost: test\r\n\r\n",
-    "an address with bytes of any kind": b"GET /\xff\xfe\x80 HTTP/1.1\r\nHost: test\r\n\r\n",
-    "an address with NUL": b"GET /\0 HTTP/1.1\r\nHost: test\r\n\r\n",
-    "no address": b"GET  HTTP/1.1\r\nHost: test\r\n\r\n",
-    "a star": b"OPTIONS * HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n",
-    "a tunnel": b"CONNECT test:443 HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n",
-    "an address of another": b"GET http://a/livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    "a version of its own": b"GET / HTTP/9.9\r\nHost: localhost\r\n\r\n",
+    "an address with bytes of any kind": b"GET /\xff\xfe\x80 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "an address with NUL": b"GET /\0 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "no address": b"GET  HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "a star": b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+    "a tunnel": b"CONNECT test:443 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+    "an address of another": b"GET http://a/livez HTTP/1.1\r\nConnection: close\r\n\r\n",
     "no host": b"GET /v1/info HTTP/1.1\r\nConnection: close\r\n\r\n",
-    "a long address": b"GET /%b HTTP/1.1\r\nHost: test\r\n\r\n" % (b"a" * 1_000_000),
+    "a long address": b"GET /%b HTTP/1.1\r\nHost: localhost\r\n\r\n" % (b"a" * 1_000_000),
     "a long header": GET + b"X: %b\r\n\r\n" % (b"a" * 1_000_000),
     "many headers": GET + b"".join(b"X-%d: a\r\n" % each for each in range(50_000)) + b"\r\n",
     "a header without a colon": GET + b"nonsense\r\n\r\n",
@@ -160,7 +160,7 @@ def test_what_is_no_request_is_answered_like_any_error(address, name):
 
 
 def test_a_head_of_just_the_limit_is_taken(address):
-    name, size_bytes = b"x", HEAD_LIMIT_BYTES - len(b"/v1/infohosttestconnectionclosex")
+    name, size_bytes = b"x", HEAD_LIMIT_BYTES - len(b"/v1/infohostlocalhostconnectionclosex")
     data = GET + b"%b: %b\r\n\r\n" % (name, b"a" * size_bytes)
 
     assert status_of(sent(address, data)) == 200

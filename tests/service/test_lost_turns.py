@@ -181,8 +181,10 @@ async def test_after_the_heir_the_owner_has_no_say(told, other):
     assert await told.known("a") == before
 
 
-async def test_after_the_owner_the_heir_has_no_say(told, other):
-    await told.tell("a", opens=True)
+@pytest.mark.parametrize("code", [None, "upstream_reset"])
+async def test_after_the_owner_the_heir_has_no_say(told, other, code):
+    await told.begin("a", opens=True)
+    await told.end("a", code=code)
     before = await told.known("a")
 
     late = await told.end("a", Leavings(inherited=True), store=other, code="owner_lost")

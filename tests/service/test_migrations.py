@@ -197,7 +197,7 @@ async def test_tables_of_somebody_else_with_our_names_are_refused(empty_database
 async def test_a_change_that_fails_leaves_nothing(empty_database_url):
     await run(empty_database_url, change("CREATE TABLE others (name TEXT)"))
     # The last but one to be made.
-    await run(empty_database_url, change("CREATE INDEX ix_turns_user_began_ms ON others (name)"))
+    await run(empty_database_url, change("CREATE INDEX ix_turns_running ON others (name)"))
 
     with pytest.raises(SettingsInvalid, match="made or changed"):
         await prepared(empty_database_url)

@@ -133,9 +133,9 @@ async def test_a_head_sends_no_body_and_leaves_the_connection_to_the_next_reques
     ):
         port, location = int(url.rpartition(":")[2]), response.headers["content-location"]
         async with await anyio.connect_tcp("127.0.0.1", port) as wire:
-            await wire.send(f"HEAD {location} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+            await wire.send(f"HEAD {location} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             head = await wire.receive()
-            await wire.send(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+            await wire.send(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
             alive = await wire.receive()
 
     assert head.startswith(b"HTTP/1.1 200 OK\r\n")

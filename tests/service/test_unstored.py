@@ -265,7 +265,9 @@ async def test_one_that_is_no_longer_ours_is_given_up(log):
     kept = late(Store(kept={"r1": None}), "r1", "r2")
 
     assert await kept.keep()
-    assert given_up(log) == [("r1", "not_ours")]
+    not_stored = [each for each in log if each["event"] == "turn.not_stored"]
+    assert [each["request_id"] for each in not_stored] == ["r1"]
+    assert given_up(log) == []
     assert kept.count == 0
 
 

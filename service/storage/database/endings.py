@@ -191,9 +191,8 @@ async def _go_on(
             "next_thread": None if thread is None else to_json(thread),
         },
     )
-    waits = None if left.paused is None else left.paused.thread
     had = dict.fromkeys((before, left.thread))
-    return tuple(each for each in had if each is not None and each not in (thread, waits))
+    return tuple(each for each in had if each is not None and each != thread)
 
 
 def _thread(turn: TurnRecord, left: Leavings, version: int, before: Thread | None) -> Thread | None:
