@@ -27,8 +27,9 @@ class Finder(NamedTuple):
         """Return where it is in the text."""
         groups = self.pattern.groupindex
         if "begin" in groups:
-            return found.start("begin"), found.end()
-        return found.span("secret" if "secret" in groups else 0)
+            return int(found.start("begin")), int(found.end())
+        first, last = found.span("secret" if "secret" in groups else 0)
+        return int(first), int(last)
 
 
 def finder(name: str, pattern: str, *hints: str, judge: Judge | None = None) -> Finder:
@@ -44,4 +45,4 @@ def folded(name: str, pattern: str, *hints: str, judge: Judge | None = None) -> 
 
 def secret_in(found: Found) -> str:
     """Return what must not leave of what was found."""
-    return found["secret"] if "secret" in found.re.groupindex else found[0]
+    return str(found["secret"] if "secret" in found.re.groupindex else found[0])

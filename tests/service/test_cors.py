@@ -5,10 +5,10 @@ from pydantic import ValidationError
 
 from service.routes import ROUTES
 from service.settings import Settings
-from tests.support.applications import QUERY, TURNS, application
+from tests.support.applications import QUERY, TURNS, application, names
 from tests.support.described import described
 from tests.support.people import keys
-from tests.support.upstreams import Script, answer
+from tests.support.upstreams import NEVER, Script, answer, opening_chunk
 
 PAGE = "https://console.example.org"
 OTHERS = [
@@ -66,6 +66,19 @@ async def test_another_page_may_not_read_what_is_answered(origin):
 
     assert "access-control-allow-origin" not in told(before) | told(asked)
     assert before.status in (400, 405)
+
+
+async def test_a_page_gets_a_stream_as_it_comes():
+    async with (
+        application(Script((opening_chunk(), NEVER)), commit_wait_s=0.01, **ALLOWED) as app,
+        app.turn(headers={"Origin": PAGE}) as turn,
+    ):
+        begun = await turn.part()
+        await app.interrupt(turn)
+        rest = await turn.body()
+
+    assert names(begun) == ["start"]
+    assert names(rest) == ["interrupted"]
 
 
 async def test_no_page_is_given_the_cookies_of_another():
