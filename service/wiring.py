@@ -51,9 +51,10 @@ def services_on(
     """
     shared, kept, metrics = _shared(settings), open_database(settings), _metrics(settings)
     transcripts = open_transcripts(settings.transcripts)
-    settler = _settler(upstream, settings, shared, kept)
     titler = Titler(upstream, kept.conversations, kept.quotas, settings.titles)
     afterwards = Afterwards(transcripts, titler)
+    unstored = Unstored(kept.turns, upstream, afterwards.export, settings.database)
+    settler = _settler(upstream, settings, shared, kept, unstored)
     recorder = recorder or open_recorder(settings.recording)
     driver = Driver(shared.log, settler, recorder, afterwards, metrics, settings)
     live = LiveTurns(driver.drive, settings.interrupt_wait_s)
@@ -99,7 +100,11 @@ def _gate(settings: Settings) -> Gate:
 
 
 def _settler(
-    upstream: Upstream, settings: Settings, shared: "_Shared", kept: DatabaseStores
+    upstream: Upstream,
+    settings: Settings,
+    shared: "_Shared",
+    kept: DatabaseStores,
+    unstored: Unstored,
 ) -> Settler:
     admission = Admission(
         shared.claims,
@@ -114,7 +119,7 @@ def _settler(
         kept.paused,
         upstream,
         admission,
-        Unstored(kept.turns, upstream, settings.database),
+        unstored,
         settings.answer_timeout_s,
         durable=kept.database.durable,
     )

@@ -22,6 +22,9 @@ from service.settings.data import PatternSettings, RedactionSettings
 _SMALL_CHARACTERS = 1_000
 """Up to this long a text is searched at once: going to another thread takes as long."""
 
+_LONG_CHARACTERS = 100_000
+"""Above that a text waits for others like it, and not the short ones for it."""
+
 _THREADS = 2
 """Searches that take longer go on side by side; more would only take the event loop's time."""
 
@@ -65,17 +68,27 @@ class PatternRedactor:
     timeout_s: float
     bounded: bool
     _threads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(_THREADS))
+    _long: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))
 
     async def redact(self, texts: Sequence[str]) -> Redacted:
         """See `Redactor.redact`."""
-        search = _Search(self.finders, time.monotonic() + self.timeout_s)
+        characters = sum(map(len, texts))
         try:
-            if self.bounded and sum(map(len, texts)) <= _SMALL_CHARACTERS:
-                return search.cleared(texts)
+            if self.bounded and characters <= _SMALL_CHARACTERS:
+                return self._search().cleared(texts)
+            turn = self._long if characters > _LONG_CHARACTERS else self._threads
             with anyio.fail_after(self.timeout_s):
-                return await anyio.to_thread.run_sync(search.cleared, texts, limiter=self._threads)
+                await turn.acquire()
+            try:
+                # From now on: who has waited for others has as much time as anybody.
+                return await anyio.to_thread.run_sync(self._search().cleared, texts)
+            finally:
+                turn.release()
         except TimeoutError:
             raise RedactionFailed(f"It took longer than {self.timeout_s:g} s.") from None
+
+    def _search(self) -> "_Search":
+        return _Search(self.finders, time.monotonic() + self.timeout_s)
 
 
 @dataclass(slots=True, eq=False)

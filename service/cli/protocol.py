@@ -2,8 +2,10 @@
 
 1. A response can get at its connection. uvicorn closes one by waiting until its client has taken
    everything, for ever if need be; who takes nothing can be cut off only at the transport.
-2. The head of a request is bounded, in size and in time. The parser keeps whatever comes of one.
-3. What is no request is answered like any other error.
+2. The head of a request is bounded, in size and in time, and so is what follows its body. The
+   parser keeps whatever comes of these.
+3. Headers that follow a body are dropped: what was decided by those before it stays decided.
+4. What is no request is answered like any other error.
 """
 
 import asyncio
@@ -22,14 +24,16 @@ FIELDS_LIMIT = 200
 class TurnstileProtocol(HttpToolsProtocol):
     """One connection; the scope of each of its requests names the transport.
 
-    `head_timeout_s` is how long a head may take to come, the first one from the connection on.
-    `_head_bytes` is what came of one after the part with which it has begun.
+    `head_timeout_s` is how long a head may take to come, the first one from the connection on, and
+    the rest of a request that has its answer. `_held_bytes` is what came since a request has begun
+    or its body gone on.
     """
 
     head_timeout_s = 30.0
-    _head_bytes = 0
+    _held_bytes = 0
     _in_head = True
-    _has_begun = False
+    _in_request = False
+    _has_gone_on = False
     _refusal: ServiceError | None = None
     _waiting: asyncio.TimerHandle | None = None
 
@@ -45,20 +49,41 @@ class TurnstileProtocol(HttpToolsProtocol):
 
     @override
     def data_received(self, data: bytes) -> None:
-        self._has_begun = False
+        self._has_gone_on = False
         super().data_received(data)
-        if self._in_head and not self._has_begun and not self.transport.is_closing():
-            self._head_bytes += len(data)
-            if self._head_bytes > HEAD_LIMIT_BYTES:
+        if not (self._has_gone_on or self.transport.is_closing()):
+            self._held_bytes += len(data)
+            if self._held_bytes > HEAD_LIMIT_BYTES:
                 self._refuse(_too_large())
 
     @override
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_head = self._has_begun = True
-        self._head_bytes = 0
+        self._in_head = self._in_request = True
+        self._go_on()
         self.scope["extensions"] = {EXTENSION: {"transport": self.transport}}
         self._await_head()
+
+    @override
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:
+            super().on_header(name, value)
+
+    @override
+    def on_body(self, body: bytes) -> None:
+        self._go_on()
+        super().on_body(body)
+
+    @override
+    def on_message_complete(self) -> None:
+        self._in_request = False
+        super().on_message_complete()
+
+    @override
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._in_request:
+            self._await_head()
 
     @override
     def on_headers_complete(self) -> None:
@@ -92,6 +117,10 @@ class TurnstileProtocol(HttpToolsProtocol):
     @property
     def _is_busy(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
+
+    def _go_on(self) -> None:
+        self._has_gone_on = True
+        self._held_bytes = 0
 
     def _await_head(self) -> None:
         self._stop_waiting()

@@ -90,7 +90,9 @@ class RedactionSettings(Group):
         default=("keys", "tokens"), description="What is looked for."
     )
     timeout_s: Annotated[float, Field(gt=0, le=60)] = Field(
-        default=2.0, description="How long all of it may take; a request that takes longer fails."
+        default=5.0,
+        description="How long a search may take, and may wait for others; a request that takes "
+        "longer fails.",
     )
 
 

@@ -1,6 +1,6 @@
 """What running turns have said so far is kept now and then, for the case that the process dies."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import anyio
 import structlog
@@ -24,7 +24,8 @@ class Checkpoints:
     unstored: Unstored
     afterwards: Afterwards
     settings: DatabaseSettings
-    _failing: bool = field(default=False)
+    _failing: bool = False
+    _lenient_until: float = 0.0
 
     async def run(self) -> None:
         """Do both until cancelled; what fails is tried again the next time."""
@@ -33,6 +34,8 @@ class Checkpoints:
                 await self._keep()
                 self._failing = False
             except StorageUnavailable as unavailable:
+                # Then others could not say that they live either.
+                self._lenient_until = anyio.current_time() + self.settings.lease_s
                 if not self._failing:
                     logger.warning("checkpoint.failed", cause=unavailable.cause)
                 self._failing = True
@@ -45,6 +48,8 @@ class Checkpoints:
         said |= {each.ids.request_id: each.stream.summary.answer for each in running}
         if said:
             await self.turns.checkpoint(said)
+        if anyio.current_time() < self._lenient_until:
+            return
         for each in await self.turns.abandoned():
             logger.warning("turn.abandoned", request_id=each.request_id)
             self.afterwards.export(each)

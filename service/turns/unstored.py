@@ -1,6 +1,7 @@
 """Turns that could not be kept when they ended: tried again, so many and for so long."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import anyio
@@ -27,10 +28,14 @@ class _Late:
 
 @dataclass(slots=True, eq=False)
 class Unstored:
-    """The turns of this process that wait to be kept; each was said not to be stored."""
+    """The turns of this process that wait to be kept; each was said not to be stored.
+
+    `export` is told what is stored late: somebody may have taken it for lost meanwhile.
+    """
 
     turns: Turns
     upstream: Upstream
+    export: Callable[[TurnRecord], None]
     settings: DatabaseSettings
     _waiting: OrderedDict[str, _Late] = field(default_factory=OrderedDict)
     _added: anyio.Event = field(default_factory=anyio.Event)
@@ -79,6 +84,7 @@ class Unstored:
                 continue
             for each in kept.unneeded:
                 self.upstream.forget(each)
+            self.export(late.record)
             logger.info("turn.stored_late", request_id=request_id)
         return True
 

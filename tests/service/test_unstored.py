@@ -207,6 +207,7 @@ class Store:
         self.failures = failures
         self.kept = {"r1": Kept(), "r2": Kept(), "r3": Kept()} | dict(kept)
         self.ended = []
+        self.exported = []
 
     async def end(self, turn, left):
         if self.failures:
@@ -218,7 +219,8 @@ class Store:
 
 def late(store, *names, upstream=None, **settings):
     """Return turns that could not be stored."""
-    kept = Unstored(store, upstream or ScriptedUpstream(), DatabaseSettings(**settings))
+    export = store.exported.append
+    kept = Unstored(store, upstream or ScriptedUpstream(), export, DatabaseSettings(**settings))
     for each in names:
         kept.add(TurnRecord(each, "c", "alice", each, "Hi", 1.0, outcome="end"), Leavings())
     return kept
@@ -259,6 +261,15 @@ async def test_one_that_has_waited_for_too_long_is_given_up(log):
 
     assert await kept.keep()
     assert (store.ended, given_up(log)) == ([], [("r1", "too_late")])
+
+
+async def test_what_is_stored_late_is_exported_as_it_was(log):
+    store = Store(kept={"r2": None})
+    kept = late(store, "r1", "r2")
+
+    await kept.keep()
+
+    assert [each.request_id for each in store.exported] == ["r1"]
 
 
 async def test_one_that_is_no_longer_ours_is_given_up(log):

@@ -1,4 +1,6 @@
-"""Real processes of the service behind a real nginx, on one Redis: they can be stopped and killed.
+"""Real processes of the service behind a real nginx, which can be stopped and killed.
+
+They share a Redis and the file of a database.
 
 nginx runs with `deploy/nginx.conf`; only its addresses and places are others.
 """
@@ -160,7 +162,9 @@ async def replicas(
     async with AsyncExitStack() as stack:
         model = await stack.enter_async_context(model_server())
         redis = stack.enter_context(running_redis(keeps=keeps))
-        common = {"redis_url": redis.url, "upstream_url": model.url, **_SETTINGS, **settings}
+        place = stack.enter_context(TemporaryDirectory(prefix="turnstile-replicas-"))
+        shared = {"redis_url": redis.url, "database_url": f"sqlite:///{place}/turnstile.db"}
+        common = {**shared, "upstream_url": model.url, **_SETTINGS, **settings}
         made = []
         for number, port in enumerate(_free_ports(count)):
             key = f"replica-{number}"

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from service.app import create_app
@@ -64,15 +65,18 @@ async def world(
     sockets: bool = False,
     **settings: Any,
 ) -> AsyncIterator[World]:
-    """Run replicas on an upstream that takes its time; a Redis makes them one service.
+    """Run replicas on an upstream that takes its time; what they share makes them one service.
 
-    They are called in this process, or reached over sockets. On leaving, nothing of them may be
+    With a Redis they have the file of a database as well. They are called in this process, or reached over sockets. On leaving, nothing of them may be
     left.
     """
     upstream = PlayingUpstream(pace_s)
     settings["redis"] = {"url": redis_url, **settings.get("redis", {})}
     before = Traces.now()
     async with AsyncExitStack() as stack:
+        if redis_url is not None:
+            place = stack.enter_context(TemporaryDirectory(prefix="turnstile-world-"))
+            settings.setdefault("database", {"url": f"sqlite:///{place}/turnstile.db"})
         made = []
         for _ in range(replicas):
             services = services_on(upstream, Settings(**settings))
