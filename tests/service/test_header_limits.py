@@ -1,4 +1,4 @@
-"""What a connection may send besides requests: headers after a body, and the rest of what is over."""
+"""What a connection may send around its requests, how much of it, and how slowly."""
 
 import asyncio
 import json
@@ -32,9 +32,11 @@ async def connected() -> AsyncIterator[SocketStream]:
     """Connect to a service that answers one question."""
     chosen = Settings(database={"url": "sqlite://"}, titles={"generate": False})
     services = services_on(ScriptedUpstream(Script(answer("Hi"))), chosen)
-    async with served_here(services) as url:
-        async with await connect_tcp("127.0.0.1", int(url.rpartition(":")[2])) as connection:
-            yield connection
+    async with (
+        served_here(services) as url,
+        await connect_tcp("127.0.0.1", int(url.rpartition(":")[2])) as connection,
+    ):
+        yield connection
 
 
 class Impatient(TurnstileProtocol):
@@ -149,10 +151,17 @@ async def test_a_request_that_does_not_end_when_it_was_answered_is_cut_off(rest)
     assert answered.startswith(b"HTTP/1.1 404 ")
 
 
-async def test_a_head_that_comes_letter_by_letter_is_cut_off():
+async def dripped(connection: SocketStream, letter: bytes) -> None:
+    """Send a letter at a time, until nobody takes them."""
+    with fail_after(PATIENCE_S), suppress(BrokenResourceError, EndOfStream):
+        while True:
+            await connection.send(letter)
+            with suppress(TimeoutError), fail_after(0.002):
+                await connection.receive()
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET", b"GET /", GET + b"X", GET + b"X: "])
+async def test_a_head_that_comes_letter_by_letter_is_cut_off(begun):
     async with impatient() as connection:
-        with fail_after(PATIENCE_S), pytest.raises((BrokenResourceError, EndOfStream)):
-            while True:
-                await connection.send(b"a")
-                with suppress(TimeoutError), fail_after(0.002):
-                    await connection.receive()
+        await connection.send(begun or b"G")
+        await dripped(connection, b"\r\n" if not begun else b"a")
