@@ -76,7 +76,7 @@ from statemachine.states import FINAL, State
 from statemachine.stored import pack, unpack
 from statemachine.stream import TurnStream
 from statemachine.succession import Inheritance, inherit
-from statemachine.summary import Summary, estimate_tokens
+from statemachine.summary import Summary, estimate_tokens, prompt_of
 from statemachine.table import TRANSITIONS
 from statemachine.upstream import DECODERS, Decoder, recognise
 from statemachine.upstream.failures import upstream_failure
@@ -151,6 +151,7 @@ __all__ = [
     "pack",
     "play",
     "playback_stream",
+    "prompt_of",
     "read_capture",
     "read_recording",
     "recognise",

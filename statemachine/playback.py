@@ -1,12 +1,13 @@
 """A recording through the machine again: the same bytes come out as when it was made."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from statemachine.emissions import Emission
 from statemachine.events import TurnFailed, TurnInterrupted, TurnResumed, TurnStarted
 from statemachine.machine import TurnMachine
 from statemachine.recording import Ending, Frame, Recording, Verdict
 from statemachine.stream import TurnStream
+from statemachine.summary import prompt_of
 from statemachine.upstream import DECODERS
 
 type Emissions = tuple[Emission, ...]
@@ -25,14 +26,29 @@ def opening_of(recording: Recording) -> TurnStarted | TurnResumed:
 def playback_stream(recording: Recording, machine: TurnMachine | None = None) -> TurnStream:
     """Return the stream of a recorded turn before its begin."""
     header = recording.header
-    query = header.request.get("query")
     return TurnStream(
         DECODERS[header.dialect](resumed=header.resumed is not None),
         conversation_id=header.conversation_id or CONVERSATION_ID,
         request_id=header.request_id or REQUEST_ID,
-        prompt=query if isinstance(query, str) else "",
+        prompt=_prompt(header.request),
         moderation=header.moderation,
         machine=machine,
+    )
+
+
+def _prompt(request: Mapping[str, object]) -> str:
+    """Return what the model was sent, as a recording tells it: made by hand, it may tell less."""
+    query, instructions = request.get("query"), request.get("system_prompt")
+    attachments = request.get("attachments")
+    contents = [
+        content
+        for each in (attachments if isinstance(attachments, list) else ())
+        if isinstance(each, dict) and isinstance(content := each.get("content"), str)
+    ]
+    return prompt_of(
+        query if isinstance(query, str) else "",
+        instructions if isinstance(instructions, str) else "",
+        contents,
     )
 
 

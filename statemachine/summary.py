@@ -28,6 +28,11 @@ def estimate_tokens(text: str) -> int:
     return -(-len(text.encode("utf-8", "replace")) // _BYTES_PER_TOKEN)
 
 
+def prompt_of(question: str, instructions: str, documents: Iterable[str]) -> str:
+    """Return what a model is sent for a turn, as far as its client and the settings give it."""
+    return "\n\n".join(filter(None, (instructions, question, *documents)))
+
+
 @dataclass(slots=True)
 class Summary:
     """A turn so far. `outcome` is the wire name of the terminal event, None while it runs.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from service.domain import Attachment, AttachmentNote, Plan, TurnIds, TurnRecord
-from statemachine import End, FinishReason, Output, Summary, estimate_tokens, wire_fields
+from statemachine import End, FinishReason, Output, Summary, prompt_of, wire_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +69,9 @@ def notes(attachments: Iterable[Attachment]) -> tuple[AttachmentNote, ...]:
     )
 
 
-def tokens_of(plan: Plan) -> int:
-    """Return a rough count of the tokens that a question has, with what came along."""
-    asked = (plan.query, *(each.content for each in plan.attachments))
-    return sum(map(estimate_tokens, asked))
+def prompt_sent(plan: Plan) -> str:
+    """Return what the model is sent for a turn, but for its history: tokens are estimated by it."""
+    return prompt_of(plan.query, plan.system_prompt, (each.content for each in plan.attachments))
 
 
 def _fields(outputs: Iterable[Output]) -> tuple[Mapping[str, object], ...]:

@@ -20,13 +20,13 @@ from service.domain import (
 )
 from service.errors import RequestInvalid, TurnUnknown
 from service.settings import Settings
-from service.turns.record import Opening, begun
+from service.turns.record import Opening, begun, prompt_sent
 from service.turns.redaction import redacted_answers
 from service.turns.selection import mcp_servers
 from service.turns.services import Services
 from service.turns.start import cancels, withdraw
 from service.turns.turn import RunningTurn
-from statemachine import TurnStream
+from statemachine import TurnStream, estimate_tokens
 
 _POLL_S = 0.05
 
@@ -79,7 +79,8 @@ async def resume_turn(
 
 
 async def _launch(services: Services, turn: RunningTurn) -> None:
-    await services.turns.begin(turn.record, opens=False, tokens=0)
+    tokens = estimate_tokens(prompt_sent(turn.plan))
+    await services.turns.begin(turn.record, opens=False, tokens=tokens)
     try:
         await services.log.open(turn.ids, turn.estate, turn)
         services.live.launch(turn)
@@ -159,7 +160,7 @@ def _prepare(
         upstream.decoder,
         conversation_id=ids.conversation_id,
         request_id=ids.request_id,
-        prompt=paused.plan.query,
+        prompt=prompt_sent(paused.plan),
         moderation=upstream.moderation,
     )
     turn = RunningTurn(ids, upstream, stream, started_at, paused.plan, record)

@@ -28,12 +28,12 @@ from service.errors import (
 from service.settings import Settings
 from service.turns.admission import Claim, IdempotencyKey, claim_of
 from service.turns.interrupt import interrupt_turn
-from service.turns.record import Opening, begun, notes, tokens_of
+from service.turns.record import Opening, begun, notes, prompt_sent
 from service.turns.redaction import redacted
 from service.turns.selection import select
 from service.turns.services import Services
 from service.turns.turn import RunningTurn
-from statemachine import TurnStream
+from statemachine import TurnStream, estimate_tokens
 
 logger = structlog.get_logger()
 
@@ -131,7 +131,7 @@ async def _launch(
         upstream.decoder,
         conversation_id=ids.conversation_id,
         request_id=ids.request_id,
-        prompt=plan.query,
+        prompt=prompt_sent(plan),
         moderation=upstream.moderation,
     )
     opening = Opening(began_at, notes(request.attachments), redactions)
@@ -142,7 +142,7 @@ async def _launch(
     turn.titled = _wants_title(services.settings, request)
     await services.admission.go_on(ids, idempotency)
     opens = request.conversation_id is None
-    await services.turns.begin(record, opens=opens, tokens=tokens_of(plan))
+    await services.turns.begin(record, opens=opens, tokens=estimate_tokens(prompt_sent(plan)))
     try:
         await services.log.open(ids, turn.estate, turn)
         services.live.launch(turn)

@@ -110,12 +110,14 @@ async def test_a_turn_that_ends_while_redis_is_away_is_there_when_it_is_back():
         here.redis.kill()
         await reader.follow()
         assert reader.events[-1].name == "end"
-        assert reader.events[-1].envelope["data"]["stored"] is False
+        # That is the business of the database, which is there.
+        assert reader.events[-1].envelope["data"]["stored"] is True
         here.redis.start()
 
         await follows
         assert_whole(elsewhere, like=reader)
         assert_whole(reader)
+        await conversations_go_on(here, reader)
 
 
 async def test_without_redis_nothing_new_begins_and_nobody_waits_in_vain():

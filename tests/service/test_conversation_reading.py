@@ -49,7 +49,7 @@ async def test_a_conversation_is_read_with_its_turns_the_oldest_first():
         "shields": [],
         "referenced_documents": [],
         "rag_chunks": [],
-        "input_tokens": 4,
+        "input_tokens": 12,
         "output_tokens": 2,
         "usage": "estimated",
         "attachments": [{"attachment_type": "log", "content_type": "text/plain", "size_bytes": 2}],

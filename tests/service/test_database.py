@@ -9,6 +9,7 @@ import anyio
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import func, insert, select, text, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from service.errors import ConversationUnknown, SettingsInvalid, StorageUnavailable
 from service.settings.data import DatabaseSettings
@@ -71,15 +72,35 @@ async def test_a_bug_undoes_what_was_written_and_is_told(any_database):
     await put(any_database, "b")
 
 
-async def test_a_transaction_that_goes_on_after_an_error_is_not_half_kept(database):
-    with suppress(StorageUnavailable):
+async def test_a_transaction_that_goes_on_after_an_error_is_kept_as_it_says(database):
+    async def err():
         async with database.writing() as connection:
             await connection.execute(insert(claims).values(key="a", holder="h", expires_ms=1))
-            with suppress(Exception):
+            with suppress(SQLAlchemyError):
                 await connection.execute(text("SELECT nothing FROM nowhere"))
-            await connection.execute(insert(claims).values(key="b", holder="h", expires_ms=1))
 
-    assert await keys(database) in ([], ["a", "b"])
+    said = ["a"]
+    try:
+        await err()
+    except StorageUnavailable:
+        said = []
+
+    assert await keys(database) == said
+
+
+async def test_a_refusal_costs_no_connection(postgres_url):
+    async def refuse():
+        raise ConversationUnknown
+
+    async with running_database(postgres_url) as database:
+        asked = text("SELECT pg_backend_pid()")
+        async with database.reading() as connection:
+            before = await connection.scalar(asked)
+        with suppress(ConversationUnknown):
+            await put(database, "a", then=refuse)
+
+        async with database.reading() as connection:
+            assert await connection.scalar(asked) == before
 
 
 async def test_clients_and_the_log_see_nothing_of_what_was_asked(any_database, log):
@@ -127,20 +148,33 @@ async def test_who_reads_in_a_file_sees_one_moment(file_url):
 
 
 async def test_writers_wait_for_each_other(any_database):
-    async def add():
-        async with any_database.writing() as connection:
-            asked = select(claims.c.expires_ms).with_for_update()
-            now = (await connection.execute(asked)).scalar_one()
-            await anyio.lowlevel.checkpoint()
-            await connection.execute(update(claims).values(expires_ms=now + 1))
-
     await put(any_database, "a")
     async with anyio.create_task_group() as tasks:
         for _ in range(20):
-            tasks.start_soon(add)
+            tasks.start_soon(add_one, any_database)
 
     async with any_database.reading() as connection:
         assert await connection.scalar(select(claims.c.expires_ms)) == 21
+
+
+async def test_writers_of_two_processes_wait_for_each_other(database, processes):
+    await put(database, "a")
+    async with processes() as other, anyio.create_task_group() as tasks:
+        for _ in range(10):
+            tasks.start_soon(add_one, database)
+            tasks.start_soon(add_one, other)
+
+    async with database.reading() as connection:
+        assert await connection.scalar(select(claims.c.expires_ms)) == 21
+
+
+async def add_one(database):
+    """Read a number and write the next one, with time in between."""
+    async with database.writing() as connection:
+        asked = select(claims.c.expires_ms).with_for_update()
+        now = (await connection.execute(asked)).scalar_one()
+        await anyio.lowlevel.checkpoint()
+        await connection.execute(update(claims).values(expires_ms=now + 1))
 
 
 async def test_more_than_there_are_connections_have_their_turn(database_url):
@@ -217,6 +251,19 @@ async def test_nothing_is_left_of_a_process_that_has_ended(postgres_url, postgre
     async with running_database(postgres_url) as database:
         await put(database, "a")
         assert postgres_of_the_session.connections(name) > 0
+
+    while postgres_of_the_session.connections(name):
+        pass
+
+
+async def test_nothing_is_left_of_a_process_that_was_cancelled(
+    postgres_url, postgres_of_the_session
+):
+    name = postgres_url.rpartition("/")[2]
+    with anyio.CancelScope() as scope:
+        async with running_database(postgres_url):
+            scope.cancel()
+            await anyio.lowlevel.checkpoint()
 
     while postgres_of_the_session.connections(name):
         pass

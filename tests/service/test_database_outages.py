@@ -4,6 +4,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -130,16 +131,18 @@ async def test_a_process_that_stands_still_holds_no_lock_for_long(
     postgres_url, postgres_of_the_session
 ):
     """Its transaction is ended by the server, and it is told so."""
+    deadline = time.monotonic() + 20 * SHORT_S
 
     def stand_still():
         # Not even the own timer runs meanwhile.
-        while postgres_of_the_session.ask(IN_TRANSACTION):
+        while postgres_of_the_session.ask(IN_TRANSACTION) and time.monotonic() < deadline:
             pass
 
     async with running_database(postgres_url, timeout_s=SHORT_S) as database:
         with pytest.raises(StorageUnavailable):
             await put(database, "a", then=stand_still)
 
+        assert time.monotonic() < deadline
         assert await keys(database) == []
 
 

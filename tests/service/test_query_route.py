@@ -89,7 +89,7 @@ async def test_an_answer_has_all_its_fields_whatever_there_is_to_say():
         "calls": [],
         "answer_within_s": None,
         "by": None,
-        "input_tokens": 4,
+        "input_tokens": 11,
         "output_tokens": 2,
         "usage": "estimated",
         "stored": False,

@@ -58,3 +58,26 @@ async def test_of_own_quotas_everybody_has_one_and_of_a_shared_one_all_have_the_
 
     assert alice["daily"]["available"] < bob["daily"]["available"] == 10_000
     assert alice["cluster"] == bob["cluster"]
+
+
+async def test_what_comes_with_a_question_costs_as_well():
+    """This upstream does not count, so four characters are a token."""
+    log = {"attachment_type": "log", "content_type": "text/plain", "content": "x" * 4_000}
+    instructions = "y" * 2_000
+    async with application(HELLO, HELLO, token_quotas=[DAILY]) as app:
+        await app.ended(system_prompt="z")
+        before = (await quotas(app))["daily"]["available"]
+        await app.ended(attachments=[log], system_prompt=instructions)
+        after = (await quotas(app))["daily"]["available"]
+
+    assert before - after == (10_000 - before) + 1_000 + 500
+
+
+async def test_a_turn_that_may_cost_more_than_is_left_does_not_start():
+    log = {"attachment_type": "log", "content_type": "text/plain", "content": "x" * 40_000}
+    async with application(HELLO, token_quotas=[DAILY]) as app:
+        made, data = await app.ask("POST", "/v1/query", {"query": "Hi", "attachments": [log]})
+
+    assert (made.status, json.loads(data)["code"]) == (429, "quota_exceeded")
+    assert "daily" in json.loads(data)["detail"]["cause"]
+    assert not app.services.live.turns

@@ -67,8 +67,8 @@ async def world(
 ) -> AsyncIterator[World]:
     """Run replicas on an upstream that takes its time; what they share makes them one service.
 
-    With a Redis they have the file of a database as well. They are called in this process, or reached over sockets. On leaving, nothing of them may be
-    left.
+    With a Redis they have the file of a database as well. They are called in this process, or
+    reached over sockets. On leaving, nothing of them may be left.
     """
     upstream = PlayingUpstream(pace_s)
     settings["redis"] = {"url": redis_url, **settings.get("redis", {})}
