@@ -9,7 +9,7 @@ from service.access.policy import Policy
 from service.access.redaction import names, open_redactor
 from service.access.tickets import Tickets
 from service.errors import SettingsInvalid
-from service.ports import Claims, EmissionLog, Recorder, Transcripts, Upstream
+from service.ports import Claims, EmissionLog, Recorder, Upstream
 from service.settings import Settings
 from service.storage.database.stores import DatabaseStores, open_database
 from service.storage.memory_claims import MemoryClaims
@@ -76,7 +76,9 @@ def services_on(
         settler=settler,
         afterwards=afterwards,
         checkpoints=Checkpoints(live, kept.turns, settler.unstored, afterwards, settings.database),
-        retention=_retention(upstream, settings, kept, transcripts),
+        retention=Retention(
+            kept.conversations, kept.paused, transcripts, recorder, upstream, settings.retention
+        ),
         live=live,
         readers=readers,
         metrics=metrics,
@@ -123,12 +125,6 @@ def _settler(
         settings.answer_timeout_s,
         durable=kept.database.durable,
     )
-
-
-def _retention(
-    upstream: Upstream, settings: Settings, kept: DatabaseStores, transcripts: Transcripts
-) -> Retention:
-    return Retention(kept.conversations, kept.paused, transcripts, upstream, settings.retention)
 
 
 class _Shared(NamedTuple):

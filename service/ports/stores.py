@@ -245,3 +245,7 @@ class Recorder(Protocol):
     def begin(self, header: Header, waited_s: float = 0.0) -> Tape | None:
         """Begin with a turn that was sent `waited_s` ago; None when it cannot be recorded."""
         ...
+
+    async def expire(self) -> None:
+        """Delete what is too old or too much."""
+        ...

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import anyio.to_thread
 import structlog
 
 from service.errors import SettingsInvalid
@@ -43,6 +44,9 @@ class NoRecorder:
 
     def begin(self, header: Header, waited_s: float = 0.0) -> None:
         """See `Recorder.begin`."""
+
+    async def expire(self) -> None:
+        """See `Recorder.expire`."""
 
 
 @dataclass(slots=True, eq=False)
@@ -126,6 +130,9 @@ class OneFile:
         begun = time.monotonic() - waited_s
         return FileTape(self.path, self.limit_bytes, file, begun).headed(header)
 
+    async def expire(self) -> None:
+        """See `Recorder.expire`: it is not ours to delete."""
+
 
 @dataclass(slots=True, eq=False)
 class FileRecorder:
@@ -141,6 +148,10 @@ class FileRecorder:
         stamp = header.recorded_at.replace(":", "").replace("-", "")
         path = self.directory / f"{stamp}-{header.request_id}{SUFFIX}"
         return OneFile(path, self.settings.turn_limit_bytes).begin(header, waited_s)
+
+    async def expire(self) -> None:
+        """See `Recorder.expire`."""
+        await anyio.to_thread.run_sync(sweep, self.directory, self.settings)
 
     def _sweep_now_and_then(self) -> None:
         now = time.monotonic()

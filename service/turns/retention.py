@@ -7,7 +7,7 @@ import anyio
 import structlog
 
 from service.errors import StorageUnavailable
-from service.ports import Conversations, PausedTurns, Transcripts, Upstream
+from service.ports import Conversations, PausedTurns, Recorder, Transcripts, Upstream
 from service.settings.data import RetentionSettings
 
 logger = structlog.get_logger()
@@ -17,11 +17,12 @@ _EVERY_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """Deletes old turns and transcripts, and what the upstream has of conversations that went."""
+    """Deletes old turns, transcripts and recordings, and what the upstream has of what went."""
 
     conversations: Conversations
     paused: PausedTurns
     transcripts: Transcripts
+    recorder: Recorder
     upstream: Upstream
     settings: RetentionSettings
 
@@ -40,6 +41,7 @@ class Retention:
         Raises:
             StorageUnavailable: the database cannot be reached.
         """
+        await self.recorder.expire()
         if self.settings.transcripts_s is not None:
             await self.transcripts.expire(now - self.settings.transcripts_s)
         gone = list(await self.paused.expired())

@@ -256,29 +256,26 @@ async def test_nothing_is_left_of_a_process_that_has_ended(postgres_url, postgre
         pass
 
 
-async def test_nothing_is_left_of_a_process_that_was_cancelled(
-    postgres_url, postgres_of_the_session
-):
-    name = postgres_url.rpartition("/")[2]
+@pytest.mark.parametrize("cancels", [False, True])
+async def test_no_thread_is_left_of_a_file_that_was_closed(file_url, cancels):
     with anyio.CancelScope() as scope:
-        async with running_database(postgres_url):
-            scope.cancel()
-            await anyio.lowlevel.checkpoint()
+        async with running_database(file_url) as database:
+            async with database.reading() as one, database.reading() as other:
+                for each in (one, other):
+                    await each.execute(select(claims))
+            await put(database, "a")
+            assert len(sqlite_threads()) == 3
+            if cancels:
+                scope.cancel()
 
-    while postgres_of_the_session.connections(name):
-        pass
+    for each in sqlite_threads():
+        each.join(5)
+    assert sqlite_threads() == []
 
 
-async def test_no_thread_is_left_of_a_file_that_was_closed(file_url):
-    before = threading.active_count()
-    async with running_database(file_url) as database:
-        await put(database, "a")
-        assert threading.active_count() > before
-
-    for each in threading.enumerate():
-        if each.name.startswith("sqlite"):
-            each.join()
-    assert threading.active_count() == before
+def sqlite_threads():
+    """Return the threads of open files."""
+    return [each for each in threading.enumerate() if each.name.startswith("sqlite")]
 
 
 async def test_a_file_is_made_for_its_owner_only(tmp_path):

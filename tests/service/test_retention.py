@@ -165,3 +165,17 @@ async def test_a_database_that_is_not_there_is_a_line_in_the_log(tmp_path, log, 
 
     assert failed[0]["cause"] == "The database takes too long."
     assert bool(kept_turns(path)) is not again
+
+
+async def test_old_recordings_go_though_no_turn_begins(tmp_path):
+    recording = {"directory": tmp_path, "age_limit_s": AN_HOUR_S}
+    async with application(HELLO, HELLO, recording=recording) as app:
+        await app.ended()
+        (old,) = tmp_path.iterdir()
+        os.utime(old, (0, time.time() - AN_HOUR_S - 1))
+        await app.ended()
+
+        await pass_by(app, 0)
+
+        assert len(list(tmp_path.iterdir())) == 1
+        assert not old.exists()
