@@ -109,6 +109,12 @@ KEYS = (
         "login",
         judge=_password_in_place,
     ),
+    finder(
+        "secret",
+        r"""["] auth ["] \s{0,8} : \s{0,8} ["] (?P<secret> [A-Za-z0-9+/]{8,1024} ={0,2} ) ["]""",
+        '"auth"',
+        judge=_granted,
+    ),
     folded("secret", _OF_SECRETS + _ASSIGNED, "key", "secret", "credential", judge=_random),
 )
 
@@ -117,13 +123,13 @@ TOKENS = (
         "authorization",
         r"""authorization (?: \\? ["'] )? [ \t]{0,8} [:=] [ \t]{0,8} (?: \\? ["'] )?
         (?: bearer | basic | token | apikey | negotiate ) [ \t]{1,8}
-        (?P<secret> [\w.~+/=-]{6,}+ )""",
+        (?P<secret> [\w.~+/-]{6,}+ ={0,2} ) (?! [\w=] )""",
         "authorization",
         judge=_granted,
     ),
     folded(
         "authorization",
-        r"(?<! \w ) (?: bearer | basic ) [ \t]{1,8} (?P<secret> [\w.~+/=-]{16,}+ )",
+        r"\b (?: bearer | basic ) [ \t]{1,8} (?P<secret> [\w.~+/-]{16,}+ ={0,2} ) (?! [\w=] )",
         "bearer",
         "basic",
         judge=_long_random,

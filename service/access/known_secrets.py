@@ -65,6 +65,8 @@ _LOOKS = (
     (r"ATATT3xFfGF0[\w=-]{50,}+", "ATATT3xFfGF0"),
     (r"npm_[A-Za-z0-9]{36} (?![A-Za-z0-9])", "npm_"),
     (r"pypi-AgE[\w-]{50,}+", "pypi-AgE"),
+    (r"(?:eyJhdXRocyI|ewogICJhdXRocyI|ewoJImF1dGhzI)[A-Za-z0-9+/]{16,}+={0,2}",
+     "eyJhdXRocyI", "ewogICJhdXRocyI", "ewoJImF1dGhzI"),
     (r"dckr_[op]at_[\w-]{27,}+", "dckr_"),
     (r"rubygems_[a-f0-9]{48}", "rubygems_"),
     # Clusters, vaults and dashboards.
@@ -111,4 +113,6 @@ TOKENS: tuple[Finder, ...] = (
         [\w-]*? (?P<secret> eyJ [\w-]{8,}+ (?: \. [\w-]*+ ){1,4} (?<! \. ) )""",
         "eyJ",
     ),
+    # In Base64, as in a Secret of a cluster.
+    finder("jwt", r"ZXlKaGJHY2lPaU[A-Za-z0-9+/]{40,}+={0,2}", "ZXlKaGJHY2lPaU"),
 )

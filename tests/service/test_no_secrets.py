@@ -1,7 +1,6 @@
 """No secret of the settings or of a request is in anything that comes out of the service."""
 
 import json
-import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -27,7 +26,7 @@ from tests.support import responses_chunks as responses
 from tests.support.applications import QUERY, TURNS, application
 from tests.support.asgi import Exchange, ask, lifespan
 from tests.support.databases import running_database
-from tests.support.stack import URL, FakeStack, frame, mocked, says, streams
+from tests.support.stack import URL, FakeStack, mocked, says, streams
 from tests.support.upstreams import Script, answer
 
 TICKETS = "s3cret-of-tickets-0123456789abcdef"
@@ -82,12 +81,8 @@ class Seen:
                 self.add(str(path.relative_to(directory)), path.read_bytes().decode("latin-1"))
 
     def secrets(self, secrets: tuple[str, ...]) -> list[tuple[str, str]]:
-        return [
-            (where, secret)
-            for where, said in self.said.items()
-            for secret in secrets
-            if secret in said
-        ]
+        said = self.said.items()
+        return [(where, each) for where, told in said for each in secrets if each in told]
 
 
 def rendered(log: list[Any]) -> str:
@@ -118,10 +113,11 @@ async def served(stack: FakeStack, settings: Settings) -> AsyncIterator[Any]:
 
 def quoting(words: str) -> FakeStack:
     """Return a server that says all that it was told."""
-    said = [responses.created(), responses.text("m1", words)]
-    body = frame(responses.message({"type": "output_text", "text": words}))
-    assert body
-    return FakeStack().on("POST", "/v1/responses", streams(*said, responses.completed()))
+    opened = (responses.created(), responses.item_added("m1"), responses.part_added("m1"))
+    whole = responses.completed(responses.message(responses.said(words)))
+    return FakeStack().on(
+        "POST", "/v1/responses", streams(*opened, responses.text("m1", words), whole)
+    )
 
 
 # Which there are.
@@ -166,7 +162,13 @@ async def everything_said(settings: Settings, log: list[Any]) -> Seen:
         await told("the same again", "POST", TURNS, QUERY, **BROUGHT)
         await told("another", "POST", TURNS, QUERY | {"query": "Why?"}, **BROUGHT)
         await told("one answer", "POST", "/v1/query", QUERY, **{**BROUGHT, "Idempotency-Key": "b"})
-        await told("nonsense", "POST", TURNS, {TOKEN: TOKEN}, **{**BROUGHT, "MCP-HEADERS": GIVEN})
+        await told(
+            "nonsense",
+            "POST",
+            TURNS,
+            {"query": [TOKEN], "model": TOKEN},
+            **{**BROUGHT, "MCP-HEADERS": GIVEN},
+        )
         ticket = turn.headers["x-stream-ticket"]
         where = turn.headers["content-location"]
         await told("its stream", "GET", f"{where}?ticket={ticket}", None)
@@ -198,9 +200,7 @@ async def test_nothing_of_it_comes_out_of_a_service(tmp_path, database_url, log)
     assert any("recordings" in each for each in seen.said)
     assert any("transcripts" in each for each in seen.said)
     assert "You told me" in seen.said["table turns"]
-    # The key of a question is kept as it is: it is a name, which whoever asks has chosen.
-    assert seen.secrets(tuple(each for each in SECRETS if each != ONCE)) == []
-    assert [where for where, _ in seen.secrets((ONCE,)) if "table" not in where] == []
+    assert seen.secrets(SECRETS) == []
 
 
 async def kept(url: str) -> Mapping[str, list[str]]:
@@ -264,35 +264,35 @@ async def test_a_redis_that_is_not_there_is_told_without_its_password(log):
         f"postgresql://joe:{DATABASE}@[::1/turnstile",
         f"mysql://joe:{DATABASE}@127.0.0.1/turnstile",
         f"postgresql://joe:{DATABASE}@127.0.0.1/turnstile?sslmode={DATABASE}",
-        f"sqlite:///{DATABASE}\0",
         DATABASE,
     ],
 )
 async def test_a_database_that_is_not_there_is_told_without_its_password(url, log, tmp_path):
     chosen = Settings(database={"url": url, "start_timeout_s": 0.01, "timeout_s": 0.2}).database
-    with pytest.raises(ServiceError) as refused:  # noqa: PT012 # either may see that it is none
+    with pytest.raises(ServiceError) as refused:
         await open_sql_database(chosen).prepare()
 
     told = f"{refused.value!r} {refused.value.cause} {rendered(log)}"
     assert DATABASE not in told
 
 
-def wrong_settings() -> Iterator[tuple[str, str]]:
-    yield "TURNSTILE_AUTHENTICATION_TICKET_SECRET", "s3cret"
-    yield "TURNSTILE_UPSTREAM_API_KEY", "s3cret\n"
-    yield "TURNSTILE_MCP_SERVERS", "[{s3cret"
-    yield "TURNSTILE_MCP_SERVERS", json.dumps([SERVER | {"headers": {"X-Own": "s3cret\n"}}])
-    yield "TURNSTILE_MCP_SERVERS", json.dumps([SERVER | {"headers": ["s3cret"]}])
-    yield "TURNSTILE_API_KEYS", json.dumps([{"name": "joe", "hash": "s3cret"}])
-    yield "TURNSTILE_DATABASE_TIMEOUT_S", "s3cret"
+WRONG_SETTINGS = [
+    ("TURNSTILE_AUTHENTICATION_TICKET_SECRET", "s3cret"),
+    ("TURNSTILE_UPSTREAM_API_KEY", "s3cret\n"),
+    ("TURNSTILE_MCP_SERVERS", "[{s3cret"),
+    ("TURNSTILE_MCP_SERVERS", json.dumps([SERVER | {"headers": {"X-Own": "s3cret\n"}}])),
+    ("TURNSTILE_MCP_SERVERS", json.dumps([SERVER | {"headers": ["s3cret"]}])),
+    ("TURNSTILE_API_KEYS", json.dumps([{"name": "joe", "hash": "s3cret"}])),
+    ("TURNSTILE_DATABASE_TIMEOUT_S", "s3cret"),
+]
 
 
-@pytest.mark.parametrize(("name", "value"), wrong_settings())
+@pytest.mark.parametrize(("name", "value"), WRONG_SETTINGS)
 def test_a_setting_that_is_wrong_is_told_without_its_value(name, value, monkeypatch):
     monkeypatch.setenv(name, value)
 
     with pytest.raises(SettingsInvalid) as refused:
         read_settings({})
 
-    assert re.search("s3cret", f"{refused.value!r} {refused.value.cause}") is None
-    assert "_".join(name.split("_")[1:3]).lower().split("_")[0] in refused.value.cause
+    assert "s3cret" not in f"{refused.value!r} {refused.value.cause}"
+    assert name.split("_")[1].lower() in refused.value.cause

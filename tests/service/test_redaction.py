@@ -193,7 +193,7 @@ APART = st.sampled_from([" ", "\n", ", ", "; ", "\n\n", " | "])
 def test_a_secret_never_survives(before, told, after, apart):
     text = f"{before}\n\n{told.text}{apart}{after}"
 
-    assert told.secret not in cleared_now(text).replace(after, "")
+    assert told.secret not in cleared_now(text)
 
 
 @given(text=anything)

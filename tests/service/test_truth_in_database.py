@@ -96,11 +96,14 @@ async def test_a_turn_is_kept_as_it_was_told(path, ending):
 
 
 @pytest.mark.parametrize("ending", [*ENDINGS, *HALVES])
-async def test_a_conversation_is_read_as_it_was_told(path, ending):
-    async with application((ENDINGS | HALVES)[ending], **on_file(path)) as app:
+async def test_a_conversation_is_read_as_it_was_told(database_url, ending):
+    kept = {"database": {"url": database_url}}
+    async with application((ENDINGS | HALVES)[ending], **kept) as app:
         said = told(await asked(app))
-        (conversation,) = kept_conversations(path)
-        _, body = await app.ask("GET", f"/v1/conversations/{conversation['conversation_id']}")
+    async with application(**kept) as later:
+        _, listed = await later.ask("GET", "/v1/conversations")
+        (conversation,) = json.loads(listed)["conversations"]
+        _, body = await later.ask("GET", f"/v1/conversations/{conversation['conversation_id']}")
 
     (turn,) = json.loads(body)["turns"]
     assert {name: turn[name] for name in said} == said

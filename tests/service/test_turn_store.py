@@ -8,7 +8,7 @@ from service.domain import AttachmentNote, Leavings, Model, PastTurn
 from service.errors import ConversationUnknown
 from service.storage.history import HistoryBounds
 from tests.support.clock import Clock
-from tests.support.kept_rows import paused_turn
+from tests.support.kept_rows import paused_turn, put_turn
 from tests.support.offers import LARGE, SMALL
 from tests.support.turn_stores import Told, names, past, thread_of, turns_on
 
@@ -178,6 +178,18 @@ async def test_only_the_last_turns_are_told(told, any_database, clock):
     short = turns_on(any_database, clock, bounds=HistoryBounds(2, 1_000))
 
     assert (await short.find("1", None)).turns == (past("c"), past("d"))
+
+
+async def test_of_a_long_conversation_the_last_turns_are_told_in_order(told, any_database, clock):
+    await told.tell("000", opens=True)
+    for number in range(1, 150):
+        # Several in one millisecond.
+        ended_s = clock() + number // 3
+        await put_turn(any_database, f"{number:03}", "1", ended_s=ended_s, told=True)
+
+    kept = await told.history()
+
+    assert kept == [f"{number:03}" for number in range(50, 150)]
 
 
 async def test_only_so_much_text_is_told(told, any_database, clock):

@@ -29,6 +29,8 @@ JWT = (
     "eyJhbGciOiJSUzI1NiIsImtpZCI6IjEifQ.eyJzdWIiOiJqb2UiLCJleHAiOjE3NjM5MDAwMDB9."
     "c2lnbmF0dXJlX3RoYXRfaXNfbm9uZQ"
 )
+_JWT_ENCODED = base64.b64encode(JWT.encode()).decode()
+_DOCKER = base64.b64encode(b'{"auths": {"quay.io": {"auth": "am9lOmh1bnRlcjI="}}}').decode()
 _JWE = "eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0..QUJDREVGR0hJSktM.c2VjcmV0X3RleHQ.dGFnX29mX2l0"
 _DRAWN = "aB3dE5fG7hJ9kL1mN3pQ5rS7tU9vW1xY3zA5bC7d"
 
@@ -64,6 +66,8 @@ SECRETS: tuple[Told, ...] = (
     Told("sk_live_" + _DRAWN, "sk_live_" + _DRAWN, "api_key"),
     Told("npm_" + _DRAWN[:36], "npm_" + _DRAWN[:36], "api_key"),
     Told("oc login --token=sha256~" + _DRAWN + "a1b", "sha256~" + _DRAWN + "a1b", "api_key"),
+    Told(f".dockerconfigjson: {_DOCKER}", _DOCKER, "api_key"),
+    Told('{"auths": {"a.test": {"auth": "am9lOmh1bnRlcjI="}}}', "am9lOmh1bnRlcjI=", "secret"),
     Told("hvs." + _DRAWN, "hvs." + _DRAWN, "api_key"),
     Told("turnstile_" + _DRAWN + "a1b", "turnstile_" + _DRAWN + "a1b", "api_key"),
     # What is assigned to a name that says it.
@@ -84,13 +88,14 @@ SECRETS: tuple[Told, ...] = (
     Told("machine a.test login joe password swordfish", "swordfish", "password"),
     Told("password: |\n  hunter2\n", "hunter2", "password"),
     Told("  password: aHVudGVyMg==\n", "aHVudGVyMg==", "password"),
-    Told("api_key: 'd41d8cd98f00b204'", "d41d8cd98f00b204", "secret"),
+    Told("api_key: '1f2e3d4c5b6a7988'", "1f2e3d4c5b6a7988", "secret"),
     Told("X-Api-Key: 9f8e7d6c5b4a", "9f8e7d6c5b4a", "secret"),
     Told("aws_secret_access_key = wJalrXUtnFEMI/K7MDENG+bPxRfiCY", "wJalrXUtnFEMI/K7MDE", "secret"),
     Told('clientSecret: "1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed"', "1b9d6bcd-bbfd", "secret"),
     # Tokens.
     Told(f"It says {JWT}.", JWT, "jwt", "tokens"),
     Told(f"x_token_{JWT}", JWT, "jwt", "tokens"),
+    Told(f"token: {_JWT_ENCODED}", _JWT_ENCODED, "jwt", "tokens"),
     Told(_JWE, _JWE, "jwt", "tokens"),
     Told("Authorization: Bearer abc123def", "abc123def", "authorization", "tokens"),
     Told(
@@ -168,6 +173,7 @@ spec:
     # Logs and messages.
     "2026-11-23T12:30:45.123Z ERROR pod web-0 restarted 5 times, exit code 137 (12:30:45)",
     "level=info msg=authenticated user=joe method=password token_type=bearer max_tokens=4096",
+    "token_type=bearer path=/v1/secret/key?id=12 grant=basic next=/v2/tokens/9/of/users?a=1",
     "Invalid password: must be at least 12 characters. Password: required. password: incorrect",
     "Authorization: required. WWW-Authenticate: Bearer realm=turnstile. Use Basic authentication.",
     "Authorization: Bearer <token>; Authorization: Bearer $TOKEN; Authorization: Bearer token",
@@ -176,7 +182,7 @@ spec:
     "PWD=/home/joe/src OLDPWD=/home/joe SSH_AUTH_SOCK=/run/user/1000/keyring/ssh",
     "ls -u 1000:1000 && docker run --user 1000:1000 web:1.2",
     "curl https://user:password@example.com/ https://user:$PASS@host https://host:8443/a@b",
-    "GET /v1/items?page_token=abc123def456ghi789&limit=5",
+    "GET /v1/items?page_token=zyx987wvu654tsr321&limit=5",
     # Code.
     "def connect(user: str, password: str | None = None, token: Token = None) -> None: ...",
     "client.login(password=getpass(), token=self.token, secret=args.secret_key)",

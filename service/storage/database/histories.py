@@ -1,20 +1,25 @@
 """Conversations as turns go on with them: what was said, and where the upstream is."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Row, bindparam, func, or_, select
+from sqlalchemy import Row, Text, bindparam, or_, select, tuple_, type_coerce
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.domain import Conversation, PastTurn, Thread
 from service.errors import ConversationUnknown
 from service.storage.database.rows import from_json, model_from
 from service.storage.database.tables import conversations, turns
+from service.storage.database.texts import said
 from service.storage.history import HistoryBounds
 
 _STREAMS_PER_TURN = 4
 """How many streams are read for each turn that a history may hold: a turn that waits for its client
 goes on in another one."""
+
+_STREAMS_AT_ONCE = 64
+_LAST_MS = 2**62
 
 _of_conversation = conversations.c.conversation_id == bindparam("conversation_id")
 _of_user = or_(
@@ -30,30 +35,27 @@ _CONVERSATION = select(
     conversations.c.version,
 ).where(_of_conversation, _of_user)
 
-# The newest streams, and how much is said in them and in those after them: what no bound would let
-# through is not read.
-_newest = (turns.c.began_ms.desc(), turns.c.request_id.desc())
-_told = (
+# The newest streams before a place. Their text is taken as it is kept: to unpack each of so many
+# columns by its type costs as much as to read them.
+_STREAMS = (
     select(
         turns.c.request_id,
         turns.c.key,
-        turns.c.question,
-        turns.c.answer,
+        type_coerce(turns.c.question, Text).label("question"),
+        type_coerce(turns.c.answer, Text).label("answer"),
         turns.c.began_ms,
-        (func.length(turns.c.question) + func.length(turns.c.answer)).label("size"),
     )
-    .where(turns.c.conversation_id == bindparam("conversation_id"), turns.c.told)
-    .order_by(*_newest)
-    .limit(bindparam("streams"))
-    .subquery()
+    .where(
+        turns.c.conversation_id == bindparam("conversation_id"),
+        turns.c.told,
+        tuple_(turns.c.began_ms, turns.c.request_id)
+        < tuple_(bindparam("before_ms"), bindparam("before_id")),
+    )
+    .order_by(turns.c.began_ms.desc(), turns.c.request_id.desc())
+    .limit(_STREAMS_AT_ONCE)
 )
-_order = (_told.c.began_ms.desc(), _told.c.request_id.desc())
-_measured = select(_told, func.sum(_told.c.size).over(order_by=_order).label("so_far")).subquery()
-_STREAMS = (
-    select(_measured.c.request_id, _measured.c.key, _measured.c.question, _measured.c.answer)
-    .where(_measured.c.so_far - _measured.c.size < bindparam("size"))
-    .order_by(_measured.c.began_ms, _measured.c.request_id)
-)
+
+type _Stream = Row[*tuple[Any, ...]]
 
 
 async def check(connection: AsyncConnection, conversation_id: str, user: str | None) -> None:
@@ -73,17 +75,10 @@ async def find(
         raise ConversationUnknown
     # Not before: a turn that ends in between is in the history then, but the version is older, so
     # that no thread is trusted that has missed it.
-    streams = await connection.execute(
-        _STREAMS,
-        {
-            "conversation_id": conversation_id,
-            "streams": bounds.turns * _STREAMS_PER_TURN,
-            "size": bounds.size_bytes,
-        },
-    )
+    streams = await _streams(connection, conversation_id, bounds)
     return Conversation(
         conversation_id,
-        bounds.last(_joined(streams)),
+        bounds.last(_joined(reversed(streams))),
         model_from(row.model),
         None if row.thread is None else from_json(row.thread, Thread),
         row.version,
@@ -91,12 +86,32 @@ async def find(
     )
 
 
-def _joined(streams: Iterable[Row[*tuple[Any, ...]]]) -> tuple[PastTurn, ...]:
+async def _streams(
+    connection: AsyncConnection, conversation_id: str, bounds: HistoryBounds
+) -> list[_Stream]:
+    """Return the last streams that are told, the newest first: at least those that fit."""
+    streams: list[_Stream] = []
+    place: dict[str, object] = {"before_ms": _LAST_MS, "before_id": ""}
+    size = 0
+    while size < bounds.size_bytes and len(streams) < bounds.turns * _STREAMS_PER_TURN:
+        asked = {"conversation_id": conversation_id, **place}
+        page = (await connection.execute(_STREAMS, asked)).all()
+        streams += page
+        if len(page) < _STREAMS_AT_ONCE:
+            break
+        size += sum(len(each.question) + len(each.answer) for each in page)
+        place = {"before_ms": page[-1].began_ms, "before_id": page[-1].request_id}
+    return streams
+
+
+def _joined(streams: Iterable[_Stream]) -> tuple[PastTurn, ...]:
     """Return turns, each where its last stream has ended; all that it has said is one answer."""
     told: dict[str, PastTurn] = {}
-    for each in streams:
-        before = told.pop(each.key, None)
-        question = each.question if before is None else before.question
-        said = (each.answer,) if before is None else (before.answer, each.answer)
-        told[each.key] = PastTurn(each.key, question, "\n\n".join(filter(None, said)))
+    for _, key, question, answer, _ in streams:
+        before = told.pop(key, None)
+        if before is None:
+            told[key] = PastTurn(key, said(question), said(answer))
+        else:
+            both = "\n\n".join(filter(None, (before.answer, said(answer))))
+            told[key] = replace(before, answer=both)
     return tuple(told.values())

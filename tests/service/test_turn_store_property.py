@@ -1,0 +1,177 @@
+"""Whatever turns of several processes do to a conversation, in any order: what is kept is true.
+
+The rule for threads is told here from the outside: a conversation goes on in a thread that has seen
+exactly the turns that are told, or in none.
+"""
+
+import asyncio
+from dataclasses import dataclass, replace
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from pydantic import SecretStr
+
+from service.domain import Conversation, Leavings, Thread, TurnRecord
+from service.settings.data import DatabaseSettings
+from service.storage.database.conversations import SqlConversations
+from service.storage.database.engine import SqlDatabase, open_sql_database
+from tests.support.clock import Clock
+from tests.support.databases import IN_MEMORY
+from tests.support.turn_stores import LEASE_S, turns_on
+
+PROCESSES = 2
+ANY = st.integers(0, 1_000)
+"""Stands for one of those that there are."""
+
+YES = st.booleans()
+ONE_OF_THE_PROCESSES = st.integers(0, PROCESSES - 1)
+
+
+@dataclass(slots=True)
+class Asked:
+    """A turn, which process drives it, and what it knew when it was asked."""
+
+    record: TurnRecord
+    process: int
+    found: Conversation
+
+    @property
+    def request_id(self):
+        return self.record.request_id
+
+
+class Turns(RuleBasedStateMachine):
+    """One conversation in a memory that two processes share; its first turn never ends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock, self.count = Clock(), 0
+        self.asked, self.running, self.ended = [], [], []
+        self.seen, self.given_back = {}, []
+        self.runner = asyncio.Runner()
+        chosen = DatabaseSettings(url=SecretStr(IN_MEMORY))
+        self.database = open_sql_database(chosen)
+        others = [SqlDatabase(self.database._backend, chosen) for _ in range(PROCESSES - 1)]
+        self.stores = [turns_on(each, self.clock) for each in (self.database, *others)]
+        self.run(self.database.prepare())
+        self.first = self.record()
+        self.run(self.stores[0].begin(self.first, opens=True, tokens=0))
+
+    def teardown(self) -> None:
+        self.run(self.database._backend.close())
+        self.runner.close()
+
+    def run(self, work):
+        return self.runner.run(work)
+
+    def record(self):
+        self.count += 1
+        self.clock.forward(1.0)
+        name = f"{self.count:03}"
+        return TurnRecord(name, "c", "alice", name, f"{name}?", self.clock())
+
+    def told(self):
+        return sorted(each.request_id for each in self.ended if each.record.told)
+
+    def end(self, asked, process, left):
+        kept = self.run(self.stores[process].end(asked.record, left))
+        self.given_back += [each.ids[0] for each in kept.unneeded]
+
+    @rule(process=ONE_OF_THE_PROCESSES)
+    def somebody_asks(self, process):
+        found = self.run(self.stores[process].find("c", "alice"))
+        self.asked.append(Asked(self.record(), process, found))
+
+    @precondition(lambda self: self.asked)
+    @rule(number=ANY)
+    def a_turn_begins(self, number):
+        asked = self.asked.pop(number % len(self.asked))
+        self.run(self.stores[asked.process].begin(asked.record, opens=False, tokens=0))
+        self.running.append(asked)
+
+    @precondition(lambda self: self.running)
+    @rule(number=ANY, told=YES, goes_on=YES, is_heir=YES, twice=YES)
+    def a_turn_ends(self, number, told, goes_on, is_heir, twice):
+        asked = self.running.pop(number % len(self.running))
+        self.clock.forward(1.0)
+        thread = None
+        if told and goes_on and not is_heir:
+            thread = Thread("responses", (asked.request_id,))
+            known = {each.key for each in asked.found.turns}
+            self.seen[asked.request_id] = sorted({*known, asked.request_id})
+        ending = {"outcome": "end", "answer": "!", "told": told, "ended_at": self.clock()}
+        asked.record = replace(asked.record, **ending)
+        process = (asked.process + is_heir) % PROCESSES
+        left = Leavings(thread, asked.found.version, inherited=is_heir)
+        for _ in range(1 + twice):
+            self.end(asked, process, left)
+        self.ended.append(asked)
+
+    @precondition(lambda self: self.running)
+    @rule(number=ANY)
+    def a_turn_is_withdrawn(self, number):
+        asked = self.running.pop(number % len(self.running))
+        self.run(self.stores[asked.process].withdraw(asked.record, asked.found.thread))
+
+    @precondition(lambda self: self.running)
+    @rule(number=ANY, said=YES, process=ONE_OF_THE_PROCESSES)
+    def a_turn_is_lost(self, number, said, process):
+        asked = self.running.pop(number % len(self.running))
+        spoken = {asked.request_id: "So" if said else ""}
+        self.run(self.stores[asked.process].checkpoint(spoken))
+        self.clock.forward(LEASE_S + 1)
+        self.run(self.stores[0].checkpoint({self.first.request_id: ""}))
+        for each in self.running:
+            self.run(self.stores[each.process].checkpoint({each.request_id: ""}))
+        (asked.record,) = self.run(self.stores[process].abandoned())
+        self.ended.append(asked)
+
+    @precondition(lambda self: any(each.record.code for each in self.ended))
+    @rule(number=ANY)
+    def a_lost_turn_has_more_to_say(self, number):
+        lost = [each for each in self.ended if each.record.code]
+        asked = lost[number % len(lost)]
+        self.clock.forward(1.0)
+        ending = {"outcome": "end", "code": None, "told": True, "ended_at": self.clock()}
+        asked.record = replace(asked.record, answer="So it is", **ending)
+        self.end(asked, asked.process, Leavings(None, asked.found.version))
+
+    @invariant()
+    def a_thread_has_seen_what_is_told(self):
+        thread = self.run(self.stores[0].find("c", None)).thread
+        if thread is not None:
+            assert self.seen[thread.ids[0]] == self.told()
+            assert thread.ids[0] not in self.given_back
+
+    @invariant()
+    def no_thread_is_given_back_twice(self):
+        assert len(self.given_back) == len(set(self.given_back))
+
+    @invariant()
+    def what_is_told_is_found_in_order(self):
+        found = self.run(self.stores[-1].find("c", None))
+
+        assert [each.key for each in found.turns] == self.told()
+        assert (found.version == 0) == (self.told() == [])
+
+    @invariant()
+    def every_turn_is_kept_as_it_has_ended(self):
+        for each in (*self.running, *self.ended):
+            assert self.run(self.stores[0].known(each.request_id, None)) == each.record
+
+    @invariant()
+    def every_question_counts_once(self):
+        (note,) = self.run(SqlConversations(self.database).page(None, 2, None)).conversations
+
+        assert note.message_count == len(self.ended)
+
+
+def test_what_is_kept_is_true():
+    run_state_machine_as_test(Turns, settings=settings(stateful_step_count=30))
