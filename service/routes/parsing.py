@@ -15,8 +15,7 @@ _NAME_SHOWN = 100
 
 DEPTH_LIMIT = 64
 VALUES_LIMIT = 50_000
-NUMBER_LIMIT = 2**63
-"""What a body may hold: what is deeper, more or larger would be dear or wrong further on."""
+"""What a body may hold: what is deeper or more would be dear, or too much, further on."""
 
 
 def parse[Body: BaseModel](model: type[Body], value: object) -> Body:
@@ -56,7 +55,7 @@ def check_bounds(value: object) -> None:
     """Look at a value of JSON level by level, no further than it may go.
 
     Raises:
-        RequestInvalid: it is nested too deeply, has too many values, or too large a number.
+        RequestInvalid: it is nested too deeply, or has too many values.
     """
     level, count = [value], 1
     for _ in range(DEPTH_LIMIT):
@@ -66,8 +65,6 @@ def check_bounds(value: object) -> None:
                 inner.extend(each.values())
             elif isinstance(each, list):
                 inner.extend(each)
-            elif isinstance(each, int) and not -NUMBER_LIMIT <= each < NUMBER_LIMIT:
-                raise RequestInvalid("body: a whole number must fit into 64 bits")
         count += len(inner)
         if count > VALUES_LIMIT:
             raise RequestInvalid(f"body: may have at most {VALUES_LIMIT} values")

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from tests.support.applications import QUERY, TURNS
+from tests.support.applications import QUERY, TURNS, application
 from tests.support.offers import LARGE, OFFER, SMALL
-from tests.support.people import used_by
+from tests.support.people import acting, key, keys, used_by
 from tests.support.queries import ENDLESS
 from tests.support.upstreams import Script, answer
 
@@ -60,6 +60,17 @@ async def test_a_conversation_goes_on_with_the_model_that_somebody_has_chosen():
         await people["dora"].goes_on(turn)
 
     assert [each.model for each in people["dora"].upstream.plans] == [LARGE, LARGE]
+
+
+async def test_who_may_not_choose_does_not_join_what_was_chosen():
+    """A key may be worth less than another one of the same user."""
+    two = keys() | {"api_keys": [key("desk", ("developer",), "dora"), key("phone", (), "dora")]}
+    once = {"Idempotency-Key": "a-key"}
+    async with application(HELLO, catalogues=(OFFER,), **two) as app:
+        asked, _ = await acting(app, "desk").ask("POST", TURNS, QUERY | CHOSEN, **once)
+        joined, _ = await acting(app, "phone").ask("POST", TURNS, QUERY | CHOSEN, **once)
+
+    assert (asked.status, joined.status) == (200, 403)
 
 
 async def test_nothing_is_kept_of_a_question_that_was_refused():

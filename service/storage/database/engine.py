@@ -169,6 +169,8 @@ def open_sql_database(settings: DatabaseSettings) -> SqlDatabase:
 
 def _backend(settings: DatabaseSettings) -> Backend:
     address = settings.address
+    if not address.isprintable():
+        raise SettingsInvalid("The address in database.url has characters that no address has.")
     if address.startswith("sqlite:"):
         return SqliteBackend(_path(address))
     if address.startswith("postgresql:"):
