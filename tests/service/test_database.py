@@ -319,6 +319,7 @@ def test_every_process_has_its_own_name(file_url):
     [
         "nothing",
         "mysql://u:secret@host/name",
+        "sqlite:///secret\0.db",
         "sqlite://secret@host/file",
         "sqlite:///file.db?secret=1",
         "sqlite:/secret",
