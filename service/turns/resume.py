@@ -67,7 +67,7 @@ async def resume_turn(
         turn = _prepare(services, paused, answers, record, started_at)
         turn.cancels = cancels(services.settings, on_disconnect)
         await services.admission.enter(ids)
-        await services.admission.go_on(ids, None)
+        await services.admission.go_on(ids, None, started_at)
         await _launch(services, turn)
     except BaseException:
         with anyio.CancelScope(shield=True):

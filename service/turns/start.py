@@ -140,7 +140,7 @@ async def _launch(
     turn.came_from, turn.idempotency = plan.conversation.thread, idempotency
     turn.cancels = cancels(services.settings, request.on_disconnect)
     turn.titled = _wants_title(services.settings, request)
-    await services.admission.go_on(ids, idempotency)
+    await services.admission.go_on(ids, idempotency, started_at)
     opens = request.conversation_id is None
     await services.turns.begin(record, opens=opens, tokens=estimate_tokens(prompt_sent(plan)))
     try:

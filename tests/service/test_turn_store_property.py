@@ -84,10 +84,13 @@ class Turns(RuleBasedStateMachine):
         kept = self.run(self.stores[process].end(asked.record, left))
         self.given_back += [each.ids[0] for each in kept.unneeded]
 
-    @rule(process=ONE_OF_THE_PROCESSES)
-    def somebody_asks(self, process):
-        found = self.run(self.stores[process].find("c", "alice"))
-        self.asked.append(Asked(self.record(), process, found))
+    @rule(processes=st.lists(ONE_OF_THE_PROCESSES, min_size=1, max_size=3), begin=YES)
+    def somebody_asks(self, processes, begin):
+        for process in processes:
+            found = self.run(self.stores[process].find("c", "alice"))
+            self.asked.append(Asked(self.record(), process, found))
+        while begin and self.asked:
+            self.a_turn_begins(0)
 
     @precondition(lambda self: self.asked)
     @rule(number=ANY)
@@ -174,4 +177,4 @@ class Turns(RuleBasedStateMachine):
 
 
 def test_what_is_kept_is_true():
-    run_state_machine_as_test(Turns, settings=settings(stateful_step_count=30))
+    run_state_machine_as_test(Turns, settings=settings(stateful_step_count=40))
