@@ -7,6 +7,7 @@ exactly the turns that are told, or in none.
 import asyncio
 from dataclasses import dataclass, replace
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -176,5 +177,7 @@ class Turns(RuleBasedStateMachine):
         assert note.message_count == len(self.ended)
 
 
+@pytest.mark.slow
 def test_what_is_kept_is_true():
-    run_state_machine_as_test(Turns, settings=settings(stateful_step_count=40))
+    bounded = settings(max_examples=20, stateful_step_count=30)
+    run_state_machine_as_test(Turns, settings=bounded)
