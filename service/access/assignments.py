@@ -32,14 +32,16 @@ _ASSIGNED = rf"""
 _IN_URL = r"""[^\s"'<>\\@:]{0,256}+ (?: : (?! // ) [^\s"'<>\\@:]{0,256}+ ){0,8}+"""
 """Also with letters that should have been escaped; another address ends it."""
 
-_OF_PASSWORDS = r"(?: pass (?: word | wd | phrase | wort ) | pwd ) \d{0,2}"
+_OF_PASSWORDS = r"""
+    (?: pass (?: word | wd | phrase | wort ) | pwd | (?<= [_-] ) pass (?! [A-Za-z] ) ) \d{0,2}
+"""
 _OF_SECRETS = r"""
     (?: (?<= (?: api | access | secret | private | client | encryption | signing | shared | account
               | master | auth | storage | subscription | service | app ) [_-]? ) key
     |   secret | credential )
 """
 _OF_TOKENS = r"(?<! next | page | next_ | page_ | continue | continue_ ) token"
-_PASSWORD_HINTS = ("passw", "passphrase", "pwd")
+_PASSWORD_HINTS = ("passw", "passphrase", "pwd", "_pass", "-pass")
 
 
 def _password(found: Found) -> bool:

@@ -6,9 +6,13 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
+from service.app import create_app
 from service.errors import UpstreamError, UpstreamReset
+from service.settings import Settings
+from service.wiring import open_services
 from tests.support import agents_chunks as agents
-from tests.support.applications import application, names
+from tests.support.applications import Application, application, names
+from tests.support.asgi import lifespan
 from tests.support.people import PEOPLE, used_by
 from tests.support.upstreams import NEVER, Script, answer, opening_chunk, says, thread_of
 from tests.support.waiting_turns import WAITS
@@ -240,3 +244,22 @@ async def test_a_title_belongs_to_the_conversation_of_its_owner():
         _, body = await people["bob"].ask("GET", "/v1/conversations")
 
     assert json.loads(body)["conversations"] == []
+
+
+async def test_where_recordings_are_played_nobody_is_asked(log):
+    done = anyio.Event()
+
+    async def come_after_it():
+        done.set()
+
+    services = open_services(Settings(speed=0, **GENERATES))
+    made = create_app(services)
+    async with lifespan(made):
+        app = Application(made, services, services.upstream)
+        turn = await app.ended(query="What is a pod in Kubernetes?")
+        services.afterwards._titles.add(come_after_it)
+        with anyio.fail_after(5):
+            await done.wait()
+
+        assert await title_of(app, turn) == "What is a pod in Kubernetes?"
+    assert warnings(log) == []

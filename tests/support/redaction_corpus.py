@@ -71,6 +71,7 @@ SECRETS: tuple[Told, ...] = (
     Told("hvs." + _DRAWN, "hvs." + _DRAWN, "api_key"),
     Told("turnstile_" + _DRAWN + "a1b", "turnstile_" + _DRAWN + "a1b", "api_key"),
     # What is assigned to a name that says it.
+    Told("DB_PASS=hunter2!x9", "hunter2!x9", "password"),
     Told("password=hunter2", "hunter2", "password"),
     Told("Password: hunter2.", "hunter2", "password"),
     Told("MYSQL_ROOT_PASSWORD=swordfish\n", "swordfish", "password"),
