@@ -83,5 +83,9 @@ class _Queue:
             task = self._tasks.popleft()
             try:
                 await task()
+            except anyio.get_cancelled_exc_class():
+                # Nothing, or only a part of it, was done.
+                self._tasks.appendleft(task)
+                raise
             except Exception:  # what comes after a turn must not end what comes after the others
                 logger.exception("afterwards.crashed", what=self._name)

@@ -23,7 +23,9 @@ WITHOUT_LOOKING: dict[str, Any] = {
 def quota(**fields: Any) -> dict[str, Any]:
     """Return the settings of a quota that a turn reserves ten tokens of."""
     taken = {"name": "daily", "initial_tokens": 30, "period_s": 86_400} | fields
-    return {"token_quotas": [taken], "quotas": {"reserve_tokens": 10}}
+    # Instructions would cost as well.
+    alone = {"quotas": {"reserve_tokens": 10}, "system_prompt": ""}
+    return {"token_quotas": [taken], **alone}
 
 
 @pytest.fixture
