@@ -8,7 +8,6 @@ import asyncio
 from dataclasses import dataclass, replace
 
 import pytest
-import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
