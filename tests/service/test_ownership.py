@@ -96,6 +96,23 @@ async def test_a_stranger_is_told_what_everybody_is_told_of_what_is_not_there(na
 
 
 @every_situation
+async def test_a_stranger_is_told_no_more_by_another_process(name, shared_store):
+    async with (
+        situated(name, **shared_store) as (_, turn),
+        application(HELLO, **keys(), **shared_store) as other,
+    ):
+        bob = acting(other, "bob")
+        for asked in WAYS:
+            theirs = await told(bob, asked, turn)
+
+            assert theirs == await told(bob, asked, None), asked.name
+            assert theirs[0] == 404, asked.name
+        mine = await told(acting(other, "alice"), way("look"), turn)
+
+    assert mine[0] == 200
+
+
+@every_situation
 async def test_a_stranger_waits_for_as_much_as_for_what_is_not_there(name):
     """What the database is asked is nearly all of the time that an answer takes."""
     async with situated(name, database={"checkpoint_s": 3_600}) as (people, turn):
@@ -112,15 +129,16 @@ async def test_a_stranger_waits_for_as_much_as_for_what_is_not_there(name):
 
 @contextmanager
 def statements():
-    """Note every statement that the database is asked."""
+    """Note every statement that the database is asked, and how many rows it has answered."""
     asked = []
 
     def note(*executed):
-        asked.append(executed[2])
+        _, cursor, statement, *_ = executed
+        asked.append((statement, len(cursor._rows)))
 
-    event.listen(Engine, "before_cursor_execute", note)
+    event.listen(Engine, "after_cursor_execute", note)
     yield asked
-    event.remove(Engine, "before_cursor_execute", note)
+    event.remove(Engine, "after_cursor_execute", note)
 
 
 @every_situation
