@@ -98,8 +98,8 @@ async def test_a_stranger_is_told_what_everybody_is_told_of_what_is_not_there(na
 @every_situation
 async def test_a_stranger_is_told_no_more_by_another_process(name, shared_store):
     async with (
-        situated(name, **shared_store) as (_, turn),
         application(HELLO, **keys(), **shared_store) as other,
+        situated(name, **shared_store) as (_, turn),
     ):
         bob = acting(other, "bob")
         for asked in WAYS:
