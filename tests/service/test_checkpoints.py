@@ -5,10 +5,10 @@ from contextlib import asynccontextmanager
 
 import anyio
 import pytest
-from anyio.lowlevel import checkpoint
 
 from tests.support.applications import application, events, names
 from tests.support.kept_turns import agrees, kept_conversations, kept_turns, locked, on_file, told
+from tests.support.logs import until
 from tests.support.upstreams import NEVER, Script, answer, closing, opening_chunk, says
 
 HELLO = Script(answer("Hel", "lo"))
@@ -21,13 +21,6 @@ LONG_S = 3_600
 def path(tmp_path):
     """Return where the database is."""
     return tmp_path / "turnstile.db"
-
-
-async def until(seen):
-    """Wait until something is so."""
-    with anyio.fail_after(5):
-        while not seen():
-            await checkpoint()
 
 
 async def look(app, later_s=LONG_S):
@@ -172,12 +165,13 @@ async def test_an_abandoned_turn_is_exported(path, tmp_path):
 
 
 async def test_a_database_that_is_not_there_is_one_line_in_the_log(path, log):
-    settings = on_file(path, checkpoint_s=0.01, timeout_s=0.05)
+    settings = on_file(path, checkpoint_s=0.01, timeout_s=0.3)
     async with application(ENDLESS, **settings) as app, app.turn() as turn:
         await turn.part()
         async with locked(path):
             await until(lambda: [each for each in log if each["event"] == "checkpoint.failed"])
-            await anyio.sleep(0.2)
+            # Long enough to fail once more.
+            await anyio.sleep(0.4)
         await until(lambda: kept_turns(path)[0]["answer"] == "Hel")
         await app.interrupt(turn)
 

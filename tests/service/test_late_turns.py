@@ -1,12 +1,12 @@
 """Turns that wait to be stored: which are tried when, and when they are given up."""
 
 import anyio
-from anyio.lowlevel import checkpoint
 
 from service.domain import Kept, Leavings, Thread, TurnRecord
 from service.errors import StorageUnavailable
 from service.settings.data import DatabaseSettings
 from service.turns.unstored import Unstored
+from tests.support.logs import until
 from tests.support.upstreams import ScriptedUpstream
 
 
@@ -103,14 +103,11 @@ async def test_threads_that_nobody_needs_then_are_deleted():
 async def test_what_comes_while_others_are_tried_is_tried_as_well():
     store = Store(failures=1)
     kept = late(store, "r1")
-    with anyio.fail_after(5):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(kept.run)
-            while store.failures:
-                await checkpoint()
-            kept.add(TurnRecord("r2", "c", "alice", "r2", "Hi", 1.0), Leavings())
-            while kept.count:
-                await checkpoint()
-            tasks.cancel_scope.cancel()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(kept.run)
+        await until(lambda: not store.failures)
+        kept.add(TurnRecord("r2", "c", "alice", "r2", "Hi", 1.0), Leavings())
+        await until(lambda: not kept.count)
+        tasks.cancel_scope.cancel()
 
     assert store.ended == ["r1", "r2"]

@@ -3,13 +3,14 @@
 import json
 import os
 import time
+from contextlib import AsyncExitStack
 
 import anyio
 import pytest
-from anyio.lowlevel import checkpoint
 
 from tests.support.applications import application, names
 from tests.support.kept_turns import kept_conversations, kept_turns, locked, on_file
+from tests.support.logs import until
 from tests.support.upstreams import NEVER, Script, answer, opening_chunk, says, thread_of
 from tests.support.waiting_turns import BOTH, WAITS
 
@@ -130,9 +131,7 @@ def written_in(directory):
 
 async def written(directory, count):
     """Wait until there are so many transcripts."""
-    with anyio.fail_after(5):
-        while len(written_in(directory)) < count:
-            await checkpoint()
+    await until(lambda: len(written_in(directory)) >= count)
 
 
 async def test_it_is_done_by_itself(tmp_path):
@@ -141,9 +140,7 @@ async def test_it_is_done_by_itself(tmp_path):
         await app.ended()
     soon = {"retention": {"turns_s": 0.001}}
     async with application(HELLO, **soon, **on_file(path)) as app:
-        with anyio.fail_after(5):
-            while not app.upstream.forgotten:
-                await checkpoint()
+        await until(lambda: app.upstream.forgotten)
 
         assert app.upstream.forgotten == [thread_of(1)]
     assert kept_conversations(path) == []
@@ -151,20 +148,23 @@ async def test_it_is_done_by_itself(tmp_path):
 
 @pytest.mark.parametrize("again", [False, True])
 async def test_a_database_that_is_not_there_is_a_line_in_the_log(tmp_path, log, again):
-    path = tmp_path / "turnstile.db"
-    settings = on_file(path, timeout_s=0.05, checkpoint_s=AN_HOUR_S)
-    async with application(HELLO, **settings) as app:
+    path, lock = tmp_path / "turnstile.db", AsyncExitStack()
+    async with application(HELLO, **on_file(path)) as app:
         await app.ended()
-    async with application(HELLO, retention={"turns_s": 0.001}, **settings) as app:
-        async with locked(path):
-            with anyio.fail_after(5):
-                while not (failed := [e for e in log if e["event"] == "retention.failed"]):
-                    await checkpoint()
+    await lock.enter_async_context(locked(path))
+    soon = on_file(path, timeout_s=0.3) | {"retention": {"turns_s": 0.001}}
+    async with application(HELLO, **soon) as app:
+        await until(lambda: failures(log))
+        await lock.aclose()
         if again:
             await pass_by(app, 0)
 
-    assert failed[0]["cause"] == "The database takes too long."
+    assert failures(log) == ["The database takes too long."]
     assert bool(kept_turns(path)) is not again
+
+
+def failures(log):
+    return [each["cause"] for each in log if each["event"] == "retention.failed"]
 
 
 async def test_old_recordings_go_though_no_turn_begins(tmp_path):

@@ -4,7 +4,6 @@ import json
 
 import anyio
 import pytest
-from anyio.lowlevel import checkpoint
 
 from service.app import create_app
 from service.errors import UpstreamError, UpstreamReset
@@ -13,6 +12,7 @@ from service.wiring import open_services
 from tests.support import agents_chunks as agents
 from tests.support.applications import Application, application, names
 from tests.support.asgi import lifespan
+from tests.support.logs import until
 from tests.support.people import PEOPLE, used_by
 from tests.support.upstreams import NEVER, Script, answer, opening_chunk, says, thread_of
 from tests.support.waiting_turns import WAITS
@@ -31,16 +31,14 @@ async def title_of(app, turn):
 
 async def asked(app, count):
     """Wait until the upstream was asked so often."""
-    with anyio.fail_after(5):
-        while len(app.upstream.turns) < count:
-            await checkpoint()
+    await until(lambda: len(app.upstream.turns) >= count)
 
 
 async def titled(app, turn, title):
     """Wait until a conversation is called something."""
     with anyio.fail_after(5):
-        while await title_of(app, turn) != title:
-            await checkpoint()
+        while await title_of(app, turn) != title:  # noqa: ASYNC110 # nothing tells of it
+            await anyio.sleep(0.002)
 
 
 async def caught_up(app):
@@ -188,9 +186,7 @@ async def test_a_title_that_cannot_be_made_is_a_line_in_the_log(log, script, rea
     short = {"titles": {"generate": True, "timeout_s": 0.05}}
     async with application(HELLO, script, **short) as app:
         turn = await app.ended(query="What is a pod?")
-        with anyio.fail_after(5):
-            while not warnings(log):
-                await checkpoint()
+        await until(lambda: warnings(log))
 
         assert await title_of(app, turn) == "What is a pod?"
     assert warnings(log) == [reason]
@@ -218,8 +214,7 @@ async def test_a_title_that_is_being_made_does_not_hold_up_a_process_that_stops(
     with anyio.fail_after(5):
         async with application(HELLO, Script(at_open=(NEVER,)), **GENERATES) as app:
             await app.ended()
-            while len(app.upstream.turns) < 2:
-                await checkpoint()
+            await asked(app, 2)
 
 
 async def test_a_conversation_that_was_deleted_meanwhile_gets_none():
