@@ -15,7 +15,7 @@ from tests.support.asgi import lifespan
 from tests.support.logs import until
 from tests.support.people import PEOPLE, used_by
 from tests.support.upstreams import NEVER, Script, answer, opening_chunk, says, thread_of
-from tests.support.waiting_turns import WAITS
+from tests.support.waiting_turns import BOTH, GOES_ON, WAITS
 
 HELLO = Script(answer("A pod is ", "a group."))
 TITLE = Script(answer("What pods ", "are"))
@@ -168,6 +168,14 @@ async def test_a_turn_that_did_not_end_in_order_gives_no_title(script):
         await caught_up(app)
 
     assert len(app.upstream.turns) == 3
+
+
+async def test_a_turn_that_waits_gives_one_when_it_has_ended():
+    async with application(WAITS, GOES_ON, TITLE, **GENERATES) as app:
+        turn = await app.ended()
+        async with app.answer(turn, **BOTH) as again:
+            await again.body()
+        await titled(app, turn, "What pods are")
 
 
 NO_TITLES = [

@@ -18,6 +18,9 @@ _STREAMS_PER_TURN = 4
 """How many streams are read for each turn that a history may hold: a turn that waits for its client
 goes on in another one."""
 
+_TURNS_BETWEEN = 16
+"""How many turns may stand between two streams of one, so that both are read for certain."""
+
 _STREAMS_AT_ONCE = 64
 _LAST_MS = 2**62
 
@@ -92,11 +95,16 @@ async def _streams(
     """Return the last streams that are told, the newest first: at least those that fit."""
     streams: list[_Stream] = []
     place: dict[str, object] = {"before_ms": _LAST_MS, "before_id": ""}
-    size = 0
-    while size < bounds.size_bytes and len(streams) < bounds.turns * _STREAMS_PER_TURN:
+    size, keys = 0, set[str]()
+    while (
+        size < bounds.size_bytes
+        and len(streams) < bounds.turns * _STREAMS_PER_TURN
+        and len(keys) < bounds.turns + _TURNS_BETWEEN
+    ):
         asked = {"conversation_id": conversation_id, **place}
         page = (await connection.execute(_STREAMS, asked)).all()
         streams += page
+        keys.update(each.key for each in page)
         if len(page) < _STREAMS_AT_ONCE:
             break
         size += sum(len(each.question) + len(each.answer) for each in page)
