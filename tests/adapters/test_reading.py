@@ -129,6 +129,23 @@ async def lost(batches):
         await anext(batches)
 
 
+async def test_a_server_of_these_tests_may_reset_a_connection_that_is_gone():
+    """As when a client leaves between what is said last to it and the reset."""
+    ended = anyio.Event()
+
+    async def leave(peer):
+        await peer.wire.aclose()
+        peer.reset()
+        ended.set()
+
+    async with served_by(leave) as url:
+        port = int(url.rpartition(":")[2])
+        async with await anyio.connect_tcp("127.0.0.1", port) as wire:
+            with pytest.raises(anyio.EndOfStream):
+                await wire.receive()
+            await ended.wait()
+
+
 async def test_a_body_may_end_with_its_connection():
     server = Lossy(UNSIZED)
     server.let_go.set()

@@ -1,21 +1,17 @@
 """A TCP proxy before the service: it cuts the streams of turns at a byte, or alters them."""
 
 import re
-import socket
-import struct
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import anyio
-from anyio.abc import SocketAttribute, SocketStream
+from anyio.abc import SocketStream
 
-from tests.support.peers import Peer, served_by
+from tests.support.peers import Peer, let_reset, served_by
 
 _STREAM = re.compile(rb"(GET|POST) /v1/streaming_query(/[0-9a-f-]{36})?[? ]")
-_RESET = struct.pack("ii", 1, 0)
-"""Linger for no time: closing the connection then resets it."""
 _HEAD_END = b"\r\n\r\n"
 _LOST = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError)
 
@@ -123,8 +119,7 @@ class CuttingProxy:
                 if asked and asked[-1].is_cut():
                     break
         if self._resets and asked and asked[-1].is_cut():
-            wire = client.extra(SocketAttribute.raw_socket)  # noqa: S610 # this is no Django
-            wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            let_reset(client)
 
 
 @asynccontextmanager

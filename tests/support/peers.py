@@ -18,6 +18,9 @@ STREAM_HEAD = (
 )
 END = b"0\r\n\r\n"
 
+_RESET = struct.pack("ii", 1, 0)
+"""Linger for no time: closing the connection then resets it."""
+
 type Wire = SocketStream | TLSStream
 type Script = Callable[["Peer"], Awaitable[None]]
 
@@ -56,8 +59,7 @@ class Peer:
 
     def reset(self) -> None:
         """Let the connection end by a reset when it is closed."""
-        wire = self.wire.extra(SocketAttribute.raw_socket)  # noqa: S610 # this is no Django
-        wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        let_reset(self.wire)
 
     async def until_left(self) -> None:
         """Wait until the client has closed the connection."""
@@ -87,6 +89,14 @@ class EventServer:
             await peer.send(END)
         await peer.until_left()
         self.left.set()
+
+
+def let_reset(wire: Wire) -> None:
+    """Let a connection end by a reset when it is closed; one that its client has left is gone."""
+    # The socket cannot be asked for any more once the loop has closed it: anyio looks up its ends.
+    with suppress(AttributeError):
+        raw = wire.extra(SocketAttribute.raw_socket)  # noqa: S610 # this is no Django
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
 
 
 def answering(body: bytes, content_type: str = "application/json") -> bytes:

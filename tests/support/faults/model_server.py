@@ -5,15 +5,12 @@ told by its key, and when it has left, by the connection.
 """
 
 import json
-import socket
-import struct
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
-from anyio.abc import SocketAttribute, SocketStream
 
 from tests.support import responses_chunks as responses
 from tests.support.faults.harms import Close, Play
@@ -21,9 +18,6 @@ from tests.support.offered import listed, offered_by
 from tests.support.peers import END, STREAM_HEAD, Peer, answering, served_by
 
 _VERSION = "0.7.3"
-_RESET = struct.pack("ii", 1, 0)
-"""Linger for no time: closing the connection then resets it."""
-
 _UNKNOWN = (
     b"HTTP/1.1 404 Not Found\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
 )
@@ -112,7 +106,8 @@ class ModelServer:
         if speech.play.close is Close.END:
             await peer.send(END)
         elif not asked.left.is_set():
-            await _reset(peer)
+            peer.reset()
+            await peer.wire.aclose()
         return speech.play.close
 
 
@@ -131,13 +126,6 @@ async def _speak(peer: Peer, speech: Speech, asked: Asked) -> None:
         await anyio.sleep(speech.pace_s)
     if speech.play.close is Close.NEVER:
         await asked.left.wait()
-
-
-async def _reset(peer: Peer) -> None:
-    assert isinstance(peer.wire, SocketStream)
-    wire = peer.wire.extra(SocketAttribute.raw_socket)  # noqa: S610 # this is no Django
-    wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-    await peer.wire.aclose()
 
 
 def _key(head: bytes) -> str:
