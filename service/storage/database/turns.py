@@ -39,7 +39,14 @@ _LAST_ALLOWED = (
     .limit(1)
     .offset(bindparam("allowed"))
 )
-_START = insert(starts)
+_START = insert(starts).from_select(
+    ["request_id", "user", "started_ms"],
+    select(
+        bindparam("of_turn", type_=starts.c.request_id.type),
+        bindparam("of_user", type_=starts.c.user.type),
+        bindparam("now_ms", type_=starts.c.started_ms.type),
+    ).where(~_LAST_ALLOWED.exists()),
+)
 _NOT_STARTED = delete(starts).where(starts.c.request_id == bindparam("of_turn"))
 _LONG_STARTED = delete(starts).where(
     starts.c.user == bindparam("of_user"), starts.c.started_ms <= bindparam("since_ms")
@@ -180,6 +187,10 @@ class SqlTurns:
                     more = _used(turn) - ended.charged
                     await quotas.charge(connection, limits, turn.user, more, now_ms)
                 left_over = await quotas.available(connection, limits, turn.user, now_ms)
+            if self._limits.turns_per_minute is not None:
+                # Not when a turn begins: people wait for that.
+                long_ago = {"of_user": turn.user, "since_ms": now_ms - _MINUTE_MS}
+                await connection.execute(_LONG_STARTED, long_ago)
         return None if ended is None else Kept(ended.unneeded, left_over)
 
     async def available(self, user: str) -> Mapping[str, int]:
@@ -237,15 +248,13 @@ async def _admit(connection: AsyncConnection, turn: TurnRecord, allowed: int, no
     if connection.dialect.name == "postgresql":
         # SQLite has one writer.
         await connection.execute(_LOCK_USER, {"user_lock": _lock_of(turn.user)})
-    since = {"of_user": turn.user, "since_ms": now_ms - _MINUTE_MS}
-    asked = {**since, "allowed": allowed - 1}
-    last_ms = await connection.scalar(_LAST_ALLOWED, asked)
-    if last_ms is not None:
-        wait_s = max(1, -((now_ms - last_ms - _MINUTE_MS) // 1_000))
+    since_ms = now_ms - _MINUTE_MS
+    asked = {"of_user": turn.user, "since_ms": since_ms, "allowed": allowed - 1}
+    started = {**asked, "of_turn": turn.request_id, "now_ms": now_ms}
+    if not (await connection.execute(_START, started)).rowcount:
+        last_ms = await connection.scalar(_LAST_ALLOWED, asked) or since_ms
+        wait_s = max(1, -((since_ms - last_ms) // 1_000))
         raise RateExceeded(f"No more than {allowed} turns in a minute.", wait_s)
-    await connection.execute(_LONG_STARTED, since)
-    started = {"request_id": turn.request_id, "user": turn.user, "started_ms": now_ms}
-    await connection.execute(_START, started)
 
 
 async def _enter(
