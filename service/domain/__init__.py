@@ -26,7 +26,16 @@ from service.domain.requests import (
     ToolAnswer,
     TurnRequest,
 )
-from service.domain.turns import Conversation, Estate, PastTurn, PausedTurn, Plan, TurnIds
+from service.domain.turns import (
+    Conversation,
+    Estate,
+    History,
+    PastTurn,
+    PausedTurn,
+    Plan,
+    TurnIds,
+    no_history,
+)
 from service.domain.upstream import (
     Catalogue,
     Model,
@@ -53,6 +62,7 @@ __all__ = [
     "Deleted",
     "Estate",
     "Feedback",
+    "History",
     "Identity",
     "IfBusy",
     "Kept",
@@ -77,4 +87,5 @@ __all__ = [
     "TurnRequest",
     "UpstreamInfo",
     "hashed",
+    "no_history",
 ]

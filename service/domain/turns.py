@@ -1,5 +1,6 @@
 """A turn and its conversation, as they go on."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from service.domain.requests import Attachment, ClientTool, McpServer
@@ -29,6 +30,18 @@ class PastTurn:
     answer: str
 
 
+type History = Callable[[], Awaitable[Sequence[PastTurn]]]
+"""Returns the last turns of a conversation, oldest first, as far as histories go back.
+
+Raises UpstreamError when they cannot be read: the upstream cannot be asked without them.
+"""
+
+
+async def no_history() -> Sequence[PastTurn]:
+    """See `History`: of a conversation that is new."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Estate:
     """What must be known of a running turn to store it, should its process die.
@@ -45,14 +58,13 @@ class Estate:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A conversation as it is kept: its last turns, oldest first, and where it goes on.
+    """A conversation as a turn goes on with it.
 
     `thread` is None when the upstream has nothing, or nothing that can be trusted. `version` tells
     whether something was said since; `user` is whose it is.
     """
 
     conversation_id: str
-    turns: tuple[PastTurn, ...] = ()
     model: Model | None = None
     thread: Thread | None = None
     version: int = 0

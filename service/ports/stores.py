@@ -17,6 +17,7 @@ from service.domain import (
     Feedback,
     Kept,
     Leavings,
+    PastTurn,
     PausedTurn,
     Quota,
     Thread,
@@ -60,11 +61,15 @@ class Turns(Protocol):
         ...
 
     async def find(self, conversation_id: str, user: str | None) -> Conversation:
-        """Return a conversation with its last turns, as far as histories go back.
+        """Return a conversation.
 
         Raises:
             ConversationUnknown: there is none of this id.
         """
+        ...
+
+    async def history(self, conversation_id: str) -> Sequence[PastTurn]:
+        """Return the last turns of a conversation, oldest first, as far as histories go back."""
         ...
 
     async def begin(self, turn: TurnRecord, *, opens: bool, tokens: int) -> None:

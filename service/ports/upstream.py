@@ -7,11 +7,13 @@ from typing import Protocol
 from service.domain import (
     Answers,
     Catalogue,
+    History,
     PausedTurn,
     Plan,
     Thread,
     ToolGroup,
     UpstreamInfo,
+    no_history,
 )
 from statemachine import (
     Decoder,
@@ -81,7 +83,8 @@ class UpstreamTurn(Protocol):
         """Send the turn; leaving the context makes the upstream stop generating.
 
         Raises:
-            UpstreamError: the upstream does not take the turn.
+            UpstreamError: the upstream does not take the turn, or lacks a history that cannot be
+                read now.
         """
         ...
 
@@ -119,8 +122,11 @@ class Upstream(Protocol):
         """
         ...
 
-    def prepare(self, plan: Plan) -> UpstreamTurn:
-        """Make a planned turn ready to be sent."""
+    def prepare(self, plan: Plan, history: History = no_history) -> UpstreamTurn:
+        """Make a planned turn ready to be sent.
+
+        The history is asked for when the upstream does not have the conversation.
+        """
         ...
 
     def resume(self, paused: PausedTurn, answers: Answers) -> UpstreamTurn:

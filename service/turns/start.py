@@ -2,7 +2,9 @@
 
 import time
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 
 import anyio
 import structlog
@@ -10,11 +12,14 @@ import structlog
 from service.domain import (
     Action,
     Conversation,
+    History,
     IfBusy,
     OnDisconnect,
+    PastTurn,
     Plan,
     TurnIds,
     TurnRequest,
+    no_history,
 )
 from service.errors import (
     ConversationBusy,
@@ -23,6 +28,7 @@ from service.errors import (
     ShieldUnknown,
     StorageUnavailable,
     TurnUnknown,
+    UpstreamError,
     VectorStoreUnknown,
 )
 from service.settings import Settings
@@ -126,7 +132,7 @@ async def _launch(
     request, redactions = await redacted(services.redactor, services.metrics, request)
     await _enter(services, request, ids)
     plan = await _plan(services, request, ids)
-    upstream = services.upstream.prepare(plan)
+    upstream = services.upstream.prepare(plan, _history(services, request))
     stream = TurnStream(
         upstream.decoder,
         conversation_id=ids.conversation_id,
@@ -187,6 +193,21 @@ async def _enter(services: Services, request: TurnRequest, ids: TurnIds) -> None
             await anyio.sleep(_POLL_S)
         else:
             return
+
+
+def _history(services: Services, request: TurnRequest) -> History:
+    if request.conversation_id is None:
+        return no_history
+    return partial(_past, services, request.conversation_id)
+
+
+async def _past(services: Services, conversation_id: str) -> Sequence[PastTurn]:
+    try:
+        return await services.turns.history(conversation_id)
+    except StorageUnavailable as away:
+        raise UpstreamError(
+            away.code, away.response, away.status_code, cause=away.cause, untaken=True
+        ) from away
 
 
 def _wants_title(settings: Settings, request: TurnRequest) -> bool:

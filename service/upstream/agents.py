@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
-from service.domain import Answers, ClientTool, PausedTurn, Plan, Thread, ToolAnswer
+from service.domain import Answers, ClientTool, History, PausedTurn, Plan, Thread, ToolAnswer
 from service.ports import Moderator
 from service.upstream.body import LiveBody, begin, check_taken, error_message
 from service.upstream.connection import Connection
@@ -58,6 +58,7 @@ class AgentTurn:
     tool_groups: ToolGroups
     iterations_limit: int
     forget: Forget
+    history: History
     recording: str | None = None
     moderator: Moderator | None = None
     decoder: Decoder = field(default_factory=DECODERS[DIALECT])
@@ -84,7 +85,7 @@ class AgentTurn:
                     yield body
                     return
             self._before = None
-        history = transcript(self.plan.conversation.turns)
+        history = transcript(await self.history())
         made = await self.sessions.open(config, history)
         taken = False
         try:

@@ -11,12 +11,14 @@ from service.domain import (
     Answer,
     Answers,
     Catalogue,
+    History,
     PausedTurn,
     Plan,
     Thread,
     ToolAnswer,
     ToolGroup,
     UpstreamInfo,
+    no_history,
 )
 from service.ports import UpstreamTurn
 from service.settings.groups import ModerationSettings, UpstreamSettings
@@ -107,7 +109,7 @@ class LiveUpstream:
         """See `Upstream.tools`."""
         return await self._tools.get()
 
-    def prepare(self, plan: Plan) -> UpstreamTurn:
+    def prepare(self, plan: Plan, history: History = no_history) -> UpstreamTurn:
         """See `Upstream.prepare`."""
         offer = self._known_offer()
         plan = self._allowed(offer, plan)
@@ -120,6 +122,7 @@ class LiveUpstream:
                 self._tool_groups,
                 self.settings.iterations_limit,
                 self.forget,
+                history,
             )
         style, moderator = self._style(offer, plan), self._moderator(offer, plan)
         return ResponseTurn(
@@ -128,6 +131,7 @@ class LiveUpstream:
             self._connection,
             style,
             self.forget,
+            history,
             self._output_moderation(moderator),
             moderator,
         )

@@ -17,12 +17,14 @@ from service.domain import (
     Answers,
     Approval,
     Catalogue,
+    History,
     PausedTurn,
     Plan,
     Session,
     Thread,
     ToolGroup,
     UpstreamInfo,
+    no_history,
 )
 from service.errors import NotAwaiting, SettingsInvalid, UpstreamError, UpstreamReset
 from service.ports import Moderator
@@ -190,7 +192,7 @@ class ReplayedUpstream:
         """See `Upstream.tools`."""
         return None
 
-    def prepare(self, plan: Plan) -> ReplayedTurn:
+    def prepare(self, plan: Plan, history: History = no_history) -> ReplayedTurn:  # noqa: ARG002 # as recorded
         """See `Upstream.prepare`."""
         title = self.title_for(plan.query)
         goes_on = title in self._continuations

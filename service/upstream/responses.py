@@ -11,7 +11,7 @@ Measured on 0.3.5, 0.7.3 and OGX 1.5.0:
    approved; where an earlier answer approved and this one does not, the tools are left out.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -21,7 +21,9 @@ import msgspec
 from service.domain import (
     Answers,
     ClientTool,
+    History,
     McpServer,
+    PastTurn,
     PausedTurn,
     Plan,
     Thread,
@@ -78,6 +80,7 @@ class ResponseTurn:
     connection: Connection
     style: ResponsesStyle
     forget: Forget
+    history: History
     moderation: OutputModeration | None = None
     moderator: Moderator | None = None
     recording: str | None = None
@@ -98,7 +101,7 @@ class ResponseTurn:
                     yield body
                     return
             self._before = None
-        async with self._send({"input": _from_the_start(self.plan)}) as body:
+        async with self._send({"input": _from_the_start(self.plan, await self.history())}) as body:
             yield body
 
     def thread(self, summary: Summary) -> Thread | None:
@@ -217,13 +220,13 @@ def _going_on(plan: Plan, thread: Thread) -> Fields:
     return {"previous_response_id": thread.ids[0], "input": said}
 
 
-def _from_the_start(plan: Plan) -> str | list[Fields]:
+def _from_the_start(plan: Plan, history: Sequence[PastTurn]) -> str | list[Fields]:
     """A first question is plain text: servers' guardrails understand nothing else."""
     said = question_with(plan.query, plan.attachments)
-    if not plan.conversation.turns:
+    if not history:
         return said
     messages: list[Fields] = []
-    for turn in plan.conversation.turns:
+    for turn in history:
         messages.append({"role": "user", "content": turn.question})
         messages.append({"role": "assistant", "content": turn.answer})
     return [*messages, {"role": "user", "content": said}]

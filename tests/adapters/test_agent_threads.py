@@ -7,7 +7,7 @@ from service.errors import UpstreamError
 from statemachine import Summary
 from tests.support import agents_chunks as agents
 from tests.support.agent_server import LOST_AGENT, LOST_SESSION, AgentServer
-from tests.support.plans import PAST, payloads_of, plan, ran
+from tests.support.plans import PAST, history_of, not_needed, payloads_of, plan, ran
 from tests.support.stack import Answer, running, says, streams
 from tests.support.upstreams import answer
 
@@ -17,9 +17,9 @@ TOLD = (
 )
 
 
-async def first_thread(upstream, **fields):
+async def first_thread(upstream, past=()):
     """Run a first turn, and return where its conversation is."""
-    turn = upstream.prepare(plan(**fields))
+    turn = upstream.prepare(plan(), history_of(past))
     thread = turn.thread(await ran(turn))
     assert thread is not None
     return thread
@@ -52,7 +52,7 @@ async def test_the_next_turn_goes_on_in_the_session():
     server = AgentServer()
     async with running(server) as upstream:
         thread = await first_thread(upstream)
-        turn = upstream.prepare(plan("And then?", thread=thread, past=PAST))
+        turn = upstream.prepare(plan("And then?", thread=thread), not_needed)
         again = turn.thread(await ran(turn))
 
     assert targets(server) == ["", "/a1/session", "/a1/session/s1/turn", "/a1/session/s1/turn"]
@@ -73,7 +73,7 @@ async def test_what_an_agent_cannot_change_needs_another_with_the_history(change
     server = AgentServer()
     async with running(server) as upstream:
         thread = await first_thread(upstream)
-        turn = upstream.prepare(plan(thread=thread, past=PAST, **changed))
+        turn = upstream.prepare(plan(thread=thread, **changed), history_of(PAST))
         other = turn.thread(await ran(turn))
 
     instructions = changed.get("system_prompt", "Be brief.")
@@ -85,7 +85,7 @@ async def test_an_agent_of_one_conversation_is_gone_on_with():
     server = AgentServer()
     async with running(server) as upstream:
         own = await first_thread(upstream, past=PAST)
-        turn = upstream.prepare(plan(thread=own, past=PAST))
+        turn = upstream.prepare(plan(thread=own), history_of(PAST))
         again = turn.thread(await ran(turn))
 
     assert own.ids == ("a1", "s1", "own")
@@ -98,7 +98,7 @@ async def test_what_a_server_has_lost_is_rebuilt(lost):
     server = AgentServer().turns(1, 1, streams(*answer("Hi")), streams(lost))
     async with running(server) as upstream:
         thread = await first_thread(upstream)
-        turn = upstream.prepare(plan("And then?", thread=thread, past=PAST))
+        turn = upstream.prepare(plan("And then?", thread=thread), history_of(PAST))
         summary = await ran(turn)
 
     assert summary.outcome == "end"
@@ -111,7 +111,7 @@ async def test_it_is_rebuilt_once_and_not_for_ever():
     server.turns(2, 2, streams(LOST_SESSION))
     async with running(server) as upstream:
         thread = await first_thread(upstream)
-        turn = upstream.prepare(plan(thread=thread, past=PAST))
+        turn = upstream.prepare(plan(thread=thread), history_of(PAST))
         summary = await ran(turn)
         kept = turn.thread(summary)
 
@@ -124,7 +124,7 @@ async def test_another_error_is_told_as_it_is():
     server = AgentServer().turns(1, 1, streams(*answer("Hi")), streams(refused))
     async with running(server) as upstream:
         thread = await first_thread(upstream)
-        turn = upstream.prepare(plan(thread=thread, past=PAST))
+        turn = upstream.prepare(plan(thread=thread), history_of(PAST))
         summary = await ran(turn)
 
     assert summary.code == "upstream_not_found"

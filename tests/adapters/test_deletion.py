@@ -9,7 +9,7 @@ from service.domain import Thread
 from service.errors import UpstreamError
 from statemachine import Summary
 from tests.support.agent_server import AgentServer
-from tests.support.plans import PAST, plan, ran
+from tests.support.plans import PAST, history_of, plan, ran
 from tests.support.stack import FakeStack, held, live, mocked, running, says
 
 GONE = says({"detail": "Invalid value"}, 400)
@@ -31,8 +31,8 @@ def leaked(log):
     return [each["left"] for each in log if each["event"] == "thread.leaked" and "left" in each]
 
 
-async def thread_of(upstream, **fields):
-    turn = upstream.prepare(plan(**fields))
+async def thread_of(upstream, past=(), **fields):
+    turn = upstream.prepare(plan(**fields), history_of(past))
     return turn.thread(await ran(turn))
 
 

@@ -9,7 +9,7 @@ from service.settings.groups import ModerationSettings
 from service.upstream.body import error_message
 from service.upstream.responses import response_id
 from tests.support import responses_chunks as responses
-from tests.support.plans import PAST, payloads_of, plan, ran
+from tests.support.plans import PAST, history_of, not_needed, payloads_of, plan, ran
 from tests.support.stack import FakeStack, running, says, streams
 
 PATH = "/v1/responses"
@@ -74,7 +74,7 @@ MESSAGES = [
 async def test_the_next_turn_goes_on_from_the_last_response():
     stack = going_on(streams(NEXT, COMPLETED))
     async with running(stack) as upstream:
-        turn = upstream.prepare(plan("And then?", thread=THREAD, past=PAST))
+        turn = upstream.prepare(plan("And then?", thread=THREAD), not_needed)
         thread = turn.thread(await ran(turn))
 
     (body,) = stack.bodies(PATH)
@@ -87,7 +87,7 @@ async def test_a_session_of_an_agent_is_nothing_to_go_on_from():
     stack = going_on(streams(NEXT, COMPLETED))
     foreign = Thread("agents", ("a1", "s1", "own"), "fingerprint")
     async with running(stack) as upstream:
-        await payloads_of(upstream.prepare(plan("And then?", thread=foreign, past=PAST)))
+        await payloads_of(upstream.prepare(plan("And then?", thread=foreign), history_of(PAST)))
 
     assert inputs(stack) == [(None, MESSAGES)]
 
@@ -96,7 +96,7 @@ async def test_a_session_of_an_agent_is_nothing_to_go_on_from():
 async def test_what_a_server_cannot_go_on_from_is_sent_as_messages(told):
     stack = going_on(streams(told), streams(NEXT, COMPLETED))
     async with running(stack) as upstream:
-        turn = upstream.prepare(plan("And then?", thread=THREAD, past=PAST))
+        turn = upstream.prepare(plan("And then?", thread=THREAD), history_of(PAST))
         summary = await ran(turn)
 
     assert inputs(stack) == [("resp_1", "And then?"), (None, MESSAGES)]
@@ -106,7 +106,7 @@ async def test_what_a_server_cannot_go_on_from_is_sent_as_messages(told):
 async def test_it_is_rebuilt_once_and_not_for_ever():
     stack = going_on(streams(LOST["0.7.3 lost"]))
     async with running(stack) as upstream:
-        turn = upstream.prepare(plan("And then?", thread=THREAD, past=PAST))
+        turn = upstream.prepare(plan("And then?", thread=THREAD), history_of(PAST))
         summary = await ran(turn)
 
     assert (summary.code, turn.thread(summary)) == ("upstream_not_found", None)
@@ -186,7 +186,7 @@ async def test_a_response_that_a_server_refuses_late_is_not_gone_on_from_again(t
     opened = (NEXT, responses.chunk("in_progress", response={}))
     stack = going_on(streams(*opened, told)).on("DELETE", f"{PATH}/resp_2", says({}))
     async with running(stack) as upstream:
-        turn = upstream.prepare(plan(thread=THREAD, past=PAST))
+        turn = upstream.prepare(plan(thread=THREAD), history_of(PAST))
         summary = await ran(turn)
 
     assert (summary.outcome, turn.thread(summary)) == ("error", None)

@@ -9,7 +9,7 @@ from service.errors import UpstreamError
 from service.settings.groups import ModerationSettings
 from statemachine import OutputModeration, Release, TurnStarted
 from tests.support import responses_chunks as responses
-from tests.support.plans import PAST, mcp_server, payloads_of, plan, ran
+from tests.support.plans import PAST, history_of, mcp_server, payloads_of, plan, ran
 from tests.support.stack import VERSION_HEADER, FakeStack, running, streams
 
 PATH = "/v1/responses"
@@ -40,11 +40,11 @@ def server(version="0.7.3"):
     return FakeStack(version).on("POST", PATH, streams(*ANSWER))
 
 
-async def sent(planned, version="0.7.3", moderation=None, **settings):
+async def sent(planned, version="0.7.3", moderation=None, past=(), **settings):
     """Return the body of the one request of a turn."""
     stack = server(version)
     async with running(stack, moderation, **{"dialect": "responses"} | settings) as upstream:
-        await payloads_of(upstream.prepare(planned))
+        await payloads_of(upstream.prepare(planned, history_of(past)))
     (asked,) = stack.to("POST")
     assert asked.target == PATH
     return asked.body
@@ -98,7 +98,7 @@ async def test_attachments_follow_the_question_under_their_labels():
 
 
 async def test_a_history_is_sent_as_messages():
-    body = await sent(plan(past=PAST))
+    body = await sent(plan(), past=PAST)
 
     assert body == PLAIN | {"input": [*HISTORY, {"role": "user", "content": "What is a pod?"}]}
 

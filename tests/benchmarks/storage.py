@@ -2,7 +2,8 @@
 
 Before its first byte a question waits until it is known who asks, whose conversation it is, and
 until its turn is kept, with all limits looked at. Times are ms of warm turns, one after another, in
-one process; the state of PostgreSQL is that of a disk that loses nothing.
+one process; the state of PostgreSQL is that of a disk that loses nothing. A history is read where
+the upstream has lost the conversation.
 """
 
 import statistics
@@ -76,7 +77,9 @@ class Stopwatch:
         self.times.setdefault(name, []).append((time.perf_counter() - begun) * 1_000)
 
 
-async def ask(services: Services, watch: Stopwatch, conversation_id: str | None) -> str:
+async def ask(
+    services: Services, watch: Stopwatch, conversation_id: str | None, *, is_lost: bool = False
+) -> str:
     """Run a turn through everything that it waits for; returns its conversation."""
     with watch.step("admit"):
         principal = await services.gate.admit(KEY, Action.STREAMING_QUERY)
@@ -94,6 +97,9 @@ async def ask(services: Services, watch: Stopwatch, conversation_id: str | None)
     )
     with watch.step("begin"):
         await services.turns.begin(turn, opens=opens, tokens=4)
+    if is_lost:
+        with watch.step("history"):
+            await services.turns.history(conversation_id)
     ended = replace(
         turn, outcome="end", answer=ANSWER, told=True, output_tokens=140, ended_at=time.time()
     )
@@ -107,7 +113,7 @@ async def ask(services: Services, watch: Stopwatch, conversation_id: str | None)
 async def measured(address: str) -> dict[str, Times]:
     """Return the times of first and of later turns."""
     services = open_services(settings(address))
-    first, later = Stopwatch(), Stopwatch()
+    first, later, lost = Stopwatch(), Stopwatch(), Stopwatch()
     async with services.database.running():
         for _ in range(10):
             await ask(services, Stopwatch(), None)
@@ -118,7 +124,12 @@ async def measured(address: str) -> dict[str, Times]:
             await ask(services, Stopwatch(), conversation_id)
         for _ in range(TURNS):
             await ask(services, later, conversation_id)
-    return {"first turn": first.times, f"turn after {HISTORY_TURNS} and more": later.times}
+            await ask(services, lost, conversation_id, is_lost=True)
+    return {
+        "first turn": first.times,
+        f"turn after {HISTORY_TURNS} and more": later.times,
+        "the same, lost upstream": lost.times,
+    }
 
 
 def report(kind: str, story: str, times: Times) -> bool:

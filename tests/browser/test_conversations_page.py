@@ -173,7 +173,7 @@ def test_a_conversation_that_is_shown_is_deleted(live_tab: Tab, upstream: Script
     assert live_tab.page.locator(".turn").count() == 0
     live_tab.ask("And then?")
     live_tab.wait_for("end")
-    assert upstream.plans[-1].conversation.turns == ()
+    assert upstream.histories[-1] == []
 
 
 class TestAConversationInWhichATurnRuns:

@@ -89,7 +89,7 @@ def test_an_unknown_conversation_is_begun_anew_by_one_click(
     assert live_tab.text("#answer") == "Hello."
     assert live_tab.text("#turns > .divider") == "A new conversation begins here"
     assert live_tab.page.locator(".question").all_text_contents() == ["Remember me.", POD]
-    assert upstream.plans[-1].conversation.turns == ()
+    assert upstream.histories[-1] == []
 
 
 @pytest.mark.parametrize("scripts", [(SHIELDED,)])

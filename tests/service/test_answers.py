@@ -124,10 +124,9 @@ async def test_the_turn_stays_one_turn_of_the_history():
             await again.body()
         await app.goes_on(turn)
 
-    conversation = app.upstream.plans[1].conversation
-    (kept,) = conversation.turns
+    (kept,) = app.upstream.histories[1]
     assert (kept.question, kept.answer) == ("Add", "Well\n\nIt is 3.")
-    assert conversation.thread == thread_of(2)
+    assert app.upstream.plans[1].conversation.thread == thread_of(2)
 
 
 async def test_a_question_instead_of_an_answer_leaves_the_turn_waiting():
@@ -140,9 +139,9 @@ async def test_a_question_instead_of_an_answer_leaves_the_turn_waiting():
         await app.goes_on(turn)
 
     assert app.upstream.plans[1].conversation.thread is None
-    assert [each.answer for each in app.upstream.plans[1].conversation.turns] == ["Well"]
+    assert [each.answer for each in app.upstream.histories[1]] == ["Well"]
     assert app.upstream.plans[2].conversation.thread is None
-    assert [each.answer for each in app.upstream.plans[2].conversation.turns] == [
+    assert [each.answer for each in app.upstream.histories[2]] == [
         "Bye",
         "Well\n\nIt is 3.",
     ]

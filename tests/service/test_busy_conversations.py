@@ -47,7 +47,7 @@ async def test_a_second_question_may_stop_the_turn_first(store):
     assert events(stopped)[-1]["data"]["by"] == "user"
     assert names(said)[-1] == "end"
     # What was said until then is part of the history.
-    assert [each.answer for each in app.upstream.plans[1].conversation.turns] == ["Hi"]
+    assert [each.answer for each in app.upstream.histories[1]] == ["Hi"]
 
 
 async def test_another_process_refuses_it_as_well(shared_store):
@@ -67,7 +67,7 @@ async def test_another_process_refuses_it_as_well(shared_store):
     assert (refused.status, body["request_id"]) == (409, running.headers["x-request-id"])
     assert names(stopped)[-1] == "interrupted"
     assert names(said)[-1] == "end"
-    assert [each.answer for each in other.upstream.plans[0].conversation.turns] == ["Hi"]
+    assert [each.answer for each in other.upstream.histories[0]] == ["Hi"]
 
 
 async def test_the_next_question_can_come_with_the_last_event(store):

@@ -108,7 +108,7 @@ async def test_what_it_has_said_is_part_of_its_conversation(path):
         await other.goes_on(turn)
         await one.interrupt(turn)
 
-    (past,) = other.upstream.plans[0].conversation.turns
+    (past,) = other.upstream.histories[0]
     assert (past.question, past.answer) == ("What is a pod?", "Hel")
 
 

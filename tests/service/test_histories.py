@@ -24,9 +24,9 @@ VIOLATION = (
 )
 
 
-def history(plan):
-    """Return what a plan says of the turns before."""
-    return [(each.question, each.answer) for each in plan.conversation.turns]
+def said(past):
+    """Return what an upstream was told of the turns before."""
+    return [(each.question, each.answer) for each in past]
 
 
 async def test_a_later_turn_knows_what_was_said():
@@ -35,10 +35,10 @@ async def test_a_later_turn_knows_what_was_said():
         await app.goes_on(turn, query="Bye?")
         await app.goes_on(turn, query="Still there?")
 
-    first, second, third = app.upstream.plans
-    assert (history(first), history(second)) == ([], [("Hi", "Hello")])
-    assert history(third) == [("Hi", "Hello"), ("Bye?", "Bye")]
-    assert second.conversation.turns[0].key == turn.headers["x-request-id"]
+    first, second, third = app.upstream.histories
+    assert (said(first), said(second)) == ([], [("Hi", "Hello")])
+    assert said(third) == [("Hi", "Hello"), ("Bye?", "Bye")]
+    assert second[0].key == turn.headers["x-request-id"]
 
 
 async def test_conversations_know_nothing_of_each_other():
@@ -47,8 +47,8 @@ async def test_conversations_know_nothing_of_each_other():
         other = await app.ended(query="Other")
         await app.goes_on(other)
 
-    assert history(app.upstream.plans[1]) == []
-    assert history(app.upstream.plans[2]) == [("Other", "Hello")]
+    assert said(app.upstream.histories[1]) == []
+    assert said(app.upstream.histories[2]) == [("Other", "Hello")]
 
 
 async def test_an_id_that_was_never_begun_is_a_404():
@@ -66,7 +66,7 @@ async def test_a_history_is_as_long_as_the_limit():
         for query in "234":
             await app.goes_on(turn, query=query)
 
-    assert [question for question, _ in history(app.upstream.plans[-1])] == ["2", "3"]
+    assert [question for question, _ in said(app.upstream.histories[-1])] == ["2", "3"]
 
 
 async def test_the_model_of_the_last_turn_goes_on():
@@ -84,7 +84,7 @@ async def test_what_a_shield_of_the_upstream_refused_is_not_in_the_history():
         turn = await app.ended(query="Say something bad")
         await app.goes_on(turn)
 
-    assert history(app.upstream.plans[1]) == []
+    assert said(app.upstream.histories[1]) == []
 
 
 async def test_a_question_that_a_shield_beside_the_stream_refused_is_not_in_the_history():
@@ -98,7 +98,7 @@ async def test_a_question_that_a_shield_beside_the_stream_refused_is_not_in_the_
         assert app.upstream.forgotten == []
         await app.goes_on(turn)
 
-    assert history(app.upstream.plans[2]) == [("Hi", "Hello")]
+    assert said(app.upstream.histories[2]) == [("Hi", "Hello")]
     assert app.upstream.plans[2].conversation.thread == thread_of(1)
 
 
@@ -108,7 +108,7 @@ async def test_what_was_said_before_a_failure_is_in_the_history(failure):
         turn = await app.ended(query="Hi")
         await app.goes_on(turn)
 
-    assert history(app.upstream.plans[1]) == [("Hi", "Hel")]
+    assert said(app.upstream.histories[1]) == [("Hi", "Hel")]
 
 
 @pytest.mark.parametrize("failure", [REFUSED, b"{garbage", agents.error("500: boom")])
@@ -117,7 +117,7 @@ async def test_a_turn_that_said_nothing_is_not_in_the_history(failure):
         turn = await app.ended(query="Hi")
         await app.goes_on(turn)
 
-    assert history(app.upstream.plans[1]) == []
+    assert said(app.upstream.histories[1]) == []
 
 
 async def test_what_was_said_before_an_interrupt_is_in_the_history():
@@ -127,7 +127,7 @@ async def test_what_was_said_before_an_interrupt_is_in_the_history():
             await app.interrupt(turn)
         await app.goes_on(turn)
 
-    assert history(app.upstream.plans[1]) == [("Hi", "Hel")]
+    assert said(app.upstream.histories[1]) == [("Hi", "Hel")]
 
 
 async def test_a_turn_that_the_upstream_did_not_take_is_not_in_the_history():
@@ -137,14 +137,14 @@ async def test_a_turn_that_the_upstream_did_not_take_is_not_in_the_history():
         again = await app.goes_on(turn)
 
     assert (turn.status, again.status) == (503, 200)
-    assert history(app.upstream.plans[1]) == []
+    assert said(app.upstream.histories[1]) == []
 
 
 async def test_nothing_is_stored_that_would_outlive_the_process():
     async with application(HELLO) as app, app.turn() as turn:
         body = await turn.body()
-        kept = await app.services.turns.find(turn.headers["x-conversation-id"], None)
+        kept = await app.services.turns.history(turn.headers["x-conversation-id"])
 
     assert names(body)[-1] == "end"
     assert b'"stored":false' in body
-    assert kept.turns == (PastTurn(turn.headers["x-request-id"], "What is a pod?", "Hello"),)
+    assert kept == (PastTurn(turn.headers["x-request-id"], "What is a pod?", "Hello"),)

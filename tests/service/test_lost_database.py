@@ -6,10 +6,11 @@ import anyio
 import pytest
 
 from service.domain import Action
+from service.errors import StorageUnavailable
 from tests.support.applications import QUERY, TURNS, application, events, names
 from tests.support.kept_turns import kept_turns, locked, on_file
 from tests.support.people import PEOPLE, used_by
-from tests.support.upstreams import NEVER, Script, answer, closing, opening_chunk, says
+from tests.support.upstreams import NEVER, Script, answer, closing, opening_chunk, says, thread_of
 from tests.support.waiting_turns import BOTH, GOES_ON, WAITS
 
 HELLO = Script(answer("Hel", "lo"))
@@ -51,6 +52,26 @@ async def test_its_key_can_be_used_again(path, target):
         made, _ = await app.ask("POST", target, QUERY, **KEY)
 
     assert (told, made.status) == (UNAVAILABLE, 200)
+
+
+async def test_a_history_that_cannot_be_read_is_not_left_out(monkeypatch):
+    """An upstream that has lost the conversation would answer as if nothing had been said."""
+
+    async def unreadable(_):
+        raise StorageUnavailable("It takes too long.")
+
+    async with application(HELLO) as app:
+        turn = await app.ended()
+        with monkeypatch.context() as patch:
+            patch.setattr(app.services.turns, "history", unreadable)
+            next_turn = QUERY | {"conversation_id": turn.headers["x-conversation-id"]}
+            told = refused(*await app.ask("POST", TURNS, next_turn))
+        again = await app.goes_on(turn)
+
+    assert (told, again.status) == ((503, "storage_unavailable", "5"), 200)
+    assert [each.opened.is_set() for each in app.upstream.turns] == [True, False, True]
+    assert app.upstream.plans[2].conversation.thread == thread_of(1)
+    assert [each.question for each in app.upstream.histories[2]] == [QUERY["query"]]
 
 
 async def test_a_turn_that_runs_streams_on(path):

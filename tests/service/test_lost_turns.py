@@ -73,9 +73,8 @@ async def test_what_a_lost_turn_has_said_is_told(told, other, clock):
 
     await other.abandoned()
 
-    found = await told.found()
-    assert found.turns == (PastTurn("a", "a?", "It is"),)
-    assert found.version == 1
+    assert await told.past() == (PastTurn("a", "a?", "It is"),)
+    assert (await told.found()).version == 1
 
 
 async def test_a_lost_turn_that_has_said_nothing_is_not_told(told, other, clock):
@@ -150,7 +149,7 @@ async def test_who_was_taken_for_dead_may_still_say_how_its_turn_has_ended(told,
 
     assert names(kept.unneeded) == ["A"]
     assert await told.known("a") == told.records["a"]
-    assert (await told.found()).turns == (past("a"),)
+    assert await told.past() == (past("a"),)
 
 
 async def test_a_turn_that_is_corrected_counts_once(told, other, clock, database):

@@ -163,7 +163,7 @@ async def test_what_was_refused_is_in_no_log_and_no_history(log):
 
     assert b"SECRET" not in kept
     assert "SECRET" not in str(log)
-    assert app.upstream.plans[1].conversation.turns == ()
+    assert app.upstream.histories[1] == []
 
 
 async def test_text_may_be_said_at_once_and_the_start_says_so():

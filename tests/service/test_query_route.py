@@ -115,7 +115,7 @@ async def test_a_conversation_goes_on_whichever_way_it_is_asked():
 
     assert turn.status == 200
     assert third["conversation_id"] == first["conversation_id"]
-    assert [len(each.conversation.turns) for each in app.upstream.plans] == [0, 1, 2]
+    assert [len(each) for each in app.upstream.histories] == [0, 1, 2]
 
 
 async def test_a_turn_that_waits_says_for_what_and_how_long():

@@ -135,7 +135,7 @@ async def test_what_was_asked_before_is_not_searched_for_the_same_again():
         await app.goes_on(turn)
 
         assert await counted(app) == {"badge": 1.0}
-    (past,) = app.upstream.plans[1].conversation.turns
+    (past,) = app.upstream.histories[1]
     assert past.question == f"Who has {CLEARED}?"
 
 

@@ -11,7 +11,6 @@ from service.domain import (
     Conversation,
     McpServer,
     Model,
-    PastTurn,
     PausedTurn,
     Plan,
     Thread,
@@ -51,9 +50,7 @@ PAUSED = st.builds(
     st.builds(
         Plan,
         TEXT,
-        st.builds(
-            Conversation, TEXT, some(PastTurn, TEXT, TEXT, TEXT), MODELS, st.none() | THREADS
-        ),
+        st.builds(Conversation, TEXT, MODELS, st.none() | THREADS),
         MODELS,
         TEXT,
         some(Attachment, TEXT, TEXT, TEXT),

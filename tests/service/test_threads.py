@@ -14,9 +14,9 @@ HELLO = Script(answer("Hel", "lo"))
 REFUSED = UpstreamError("upstream_unavailable", "The upstream is not available.", 503)
 
 
-def history(plan):
-    """Return what a plan says of the turns before."""
-    return [(each.question, each.answer) for each in plan.conversation.turns]
+def said(past):
+    """Return what an upstream was told of the turns before."""
+    return [(each.question, each.answer) for each in past]
 
 
 async def test_the_next_turn_goes_on_with_the_thread_of_the_last():
@@ -57,7 +57,7 @@ async def test_after_a_failure_the_history_is_all_there_is(failure):
         await app.goes_on(turn)
 
     assert app.upstream.plans[2].conversation.thread is None
-    assert len(history(app.upstream.plans[2])) == 2
+    assert len(said(app.upstream.histories[2])) == 2
 
 
 @pytest.mark.parametrize("failure", FAILURES)
@@ -70,7 +70,7 @@ async def test_a_failure_before_anything_was_said_leaves_the_thread_as_it_was(fa
         await app.goes_on(turn)
 
     assert app.upstream.plans[2].conversation.thread == thread_of(1)
-    assert len(history(app.upstream.plans[2])) == 1
+    assert len(said(app.upstream.histories[2])) == 1
 
 
 async def test_after_an_interrupt_the_history_is_all_there_is():

@@ -263,4 +263,4 @@ async def test_two_processes_that_share_redis_and_a_database_tell_the_same(path,
         await other.goes_on(turn)
 
     assert agrees(kept_turns(path)[0], said)
-    assert [each.answer for each in other.upstream.plans[0].conversation.turns] == ["Hello"]
+    assert [each.answer for each in other.upstream.histories[0]] == ["Hello"]

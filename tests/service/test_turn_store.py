@@ -62,7 +62,7 @@ async def test_a_turn_is_kept_before_it_runs(told):
     )
 
     assert await told.known("a") == begun
-    assert (await told.found()).turns == ()
+    assert await told.past() == ()
 
 
 async def test_everything_that_is_known_of_a_turn_is_kept(told):
@@ -101,7 +101,7 @@ async def test_any_text_is_kept_as_it_was_said(told, store, text):
     await told.end("a", answer=text, code=text, finish_reason=text)
 
     assert await told.known("a") == told.records["a"]
-    assert (await told.found("1", f"u{text}")).turns == (PastTurn("a", text, text),)
+    assert await told.past() == (PastTurn("a", text, text),)
 
 
 @pytest.mark.parametrize("name", ["\0", "\ud800", "x" * 10_000, "'; DROP TABLE turns; --"])
@@ -126,7 +126,7 @@ async def test_turns_are_told_in_order_with_the_last_model_and_thread(told):
 
     found = await told.found()
 
-    assert found.turns == (past("a"), past("b"))
+    assert await told.past() == (past("a"), past("b"))
     assert (found.model, found.thread, found.version) == (LARGE, thread_of("B"), 2)
 
 
@@ -150,7 +150,7 @@ async def test_a_turn_that_says_nothing_is_kept_and_not_told(told):
     await told.end("a", told=False, answer="", outcome="error")
 
     assert (await told.known("a")).outcome == "error"
-    assert (await told.found()).turns == ()
+    assert await told.past() == ()
     assert (await told.found()).version == 0
 
 
@@ -159,7 +159,7 @@ async def test_the_streams_of_a_turn_are_told_as_one(told):
     await told.tell("a", waits, opens=True)
     await told.tell("b", key="a", resumes="a", question="a?")
 
-    assert (await told.found()).turns == (PastTurn("a", "a?", "a!\n\nb!"),)
+    assert await told.past() == (PastTurn("a", "a?", "a!\n\nb!"),)
 
 
 async def test_a_turn_that_has_waited_stands_where_it_has_ended(told):
@@ -177,7 +177,7 @@ async def test_only_the_last_turns_are_told(told, any_database, clock):
 
     short = turns_on(any_database, clock, bounds=HistoryBounds(2, 1_000))
 
-    assert (await short.find("1", None)).turns == (past("c"), past("d"))
+    assert await short.history("1") == (past("c"), past("d"))
 
 
 async def test_of_a_long_conversation_the_last_turns_are_told_in_order(told, any_database, clock):
@@ -201,7 +201,7 @@ async def test_only_so_much_text_is_told(told, any_database, clock):
 
     short = turns_on(any_database, clock, bounds=HistoryBounds(9, 110))
 
-    assert [each.key for each in (await short.find("1", None)).turns] == ["b", "c"]
+    assert [each.key for each in await short.history("1")] == ["b", "c"]
 
 
 async def test_of_a_turn_that_is_too_long_alone_the_beginning_is_told(told, any_database, clock):
@@ -211,7 +211,7 @@ async def test_of_a_turn_that_is_too_long_alone_the_beginning_is_told(told, any_
 
     short = turns_on(any_database, clock, bounds=HistoryBounds(9, 1_024))
 
-    assert (await short.find("1", None)).turns == (PastTurn("b", "b?", "!" * 128),)
+    assert await short.history("1") == (PastTurn("b", "b?", "!" * 128),)
 
 
 async def test_a_turn_takes_the_thread_of_its_conversation(told):

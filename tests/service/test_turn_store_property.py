@@ -5,6 +5,7 @@ exactly the turns that are told, or in none.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import pytest
@@ -40,11 +41,15 @@ ONE_OF_THE_PROCESSES = st.integers(0, PROCESSES - 1)
 
 @dataclass(slots=True)
 class Asked:
-    """A turn, which process drives it, and what it knew when it was asked."""
+    """A turn, which process drives it, and what was found when it was asked.
+
+    `knows` are the turns that the upstream knows: its thread's, or those that it was told.
+    """
 
     record: TurnRecord
     process: int
     found: Conversation
+    knows: Sequence[str] = ()
 
     @property
     def request_id(self):
@@ -94,13 +99,19 @@ class Turns(RuleBasedStateMachine):
             found = self.run(self.stores[process].find("c", "alice"))
             self.asked.append(Asked(self.record(), process, found))
         while begin and self.asked:
-            self.a_turn_begins(0)
+            self.a_turn_begins(0, is_lost=False)
 
     @precondition(lambda self: self.asked)
-    @rule(number=ANY)
-    def a_turn_begins(self, number):
+    @rule(number=ANY, is_lost=YES)
+    def a_turn_begins(self, number, is_lost):
+        """The upstream may have lost the thread; then it is told what is in the history by now."""
         asked = self.asked.pop(number % len(self.asked))
-        self.run(self.stores[asked.process].begin(asked.record, opens=False, tokens=0))
+        store, thread = self.stores[asked.process], asked.found.thread
+        self.run(store.begin(asked.record, opens=False, tokens=0))
+        if thread is None or is_lost:
+            asked.knows = [each.key for each in self.run(store.history("c"))]
+        else:
+            asked.knows = self.seen[thread.ids[0]]
         self.running.append(asked)
 
     @precondition(lambda self: self.running)
@@ -111,8 +122,7 @@ class Turns(RuleBasedStateMachine):
         thread = None
         if told and goes_on and not is_heir:
             thread = Thread("responses", (asked.request_id,))
-            known = {each.key for each in asked.found.turns}
-            self.seen[asked.request_id] = sorted({*known, asked.request_id})
+            self.seen[asked.request_id] = sorted({*asked.knows, asked.request_id})
         ending = {"outcome": "end", "answer": "!", "told": told, "ended_at": self.clock()}
         asked.record = replace(asked.record, **ending)
         process = (asked.process + is_heir) % PROCESSES
@@ -164,8 +174,9 @@ class Turns(RuleBasedStateMachine):
     @invariant()
     def what_is_told_is_found_in_order(self):
         found = self.run(self.stores[-1].find("c", None))
+        history = self.run(self.stores[-1].history("c"))
 
-        assert [each.key for each in found.turns] == self.told()
+        assert [each.key for each in history] == self.told()
         assert (found.version == 0) == (self.told() == [])
 
     @invariant()

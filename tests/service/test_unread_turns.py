@@ -54,7 +54,7 @@ async def test_what_was_said_until_then_is_part_of_the_conversation():
         await is_over(app)
         await app.goes_on(turn)
 
-    assert [each.answer for each in app.upstream.plans[1].conversation.turns] == ["Hi"]
+    assert [each.answer for each in app.upstream.histories[1]] == ["Hi"]
 
 
 async def test_the_setting_counts_when_the_question_does_not_say():

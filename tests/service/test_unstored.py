@@ -103,7 +103,7 @@ async def test_the_next_question_knows_of_it(path, log):
         await logged(log, "turn.stored_late")
         await app.goes_on(turn)
 
-    assert [each.answer for each in app.upstream.plans[1].conversation.turns] == ["Hello"]
+    assert [each.answer for each in app.upstream.histories[1]] == ["Hello"]
 
 
 async def test_a_turn_that_waits_can_be_answered_when_that_is_stored(path, log):
@@ -178,4 +178,4 @@ async def test_one_that_was_taken_for_abandoned_is_stored_as_it_was_said(path, l
 
     assert agrees(kept_turns(path)[0], told(body))
     assert not [each for each in log if each["event"] == "turn.abandoned"]
-    assert [each.answer for each in app.upstream.plans[1].conversation.turns] == ["Hello"]
+    assert [each.answer for each in app.upstream.histories[1]] == ["Hello"]

@@ -4,7 +4,9 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from service.domain import Conversation, McpServer, Model, PastTurn, Plan, Thread
+import pytest
+
+from service.domain import Conversation, History, McpServer, Model, PastTurn, Plan, Thread
 from service.ports import UpstreamTurn
 from statemachine import Summary, TurnStream
 
@@ -12,17 +14,25 @@ MODEL = Model("vllm/small", "vllm", "small", generates=True)
 PAST = (PastTurn("k1", "Who are you?", "A pod."), PastTurn("k2", "Sure?", "Yes."))
 
 
-def plan(
-    query: str = "What is a pod?",
-    *,
-    thread: Thread | None = None,
-    past: Sequence[PastTurn] = (),
-    **fields: Any,
-) -> Plan:
+def plan(query: str = "What is a pod?", *, thread: Thread | None = None, **fields: Any) -> Plan:
     """Return a plan; what is not given is plain."""
-    conversation = Conversation("conversation", tuple(past), MODEL, thread)
+    conversation = Conversation("conversation", MODEL, thread)
     chosen: dict[str, Any] = {"model": MODEL, "system_prompt": "Be brief."} | fields
     return Plan(query, conversation, **chosen)
+
+
+def history_of(past: Sequence[PastTurn]) -> History:
+    """Return a history that is told when it is asked for."""
+
+    async def history() -> Sequence[PastTurn]:
+        return past
+
+    return history
+
+
+async def not_needed() -> Sequence[PastTurn]:
+    """Return no history: nobody should ask for it."""
+    pytest.fail("The history is read, though the upstream has it.")
 
 
 def mcp_server(

@@ -112,7 +112,11 @@ class Told:
 
     async def history(self, conversation_id: str = "1") -> list[str]:
         """Return the keys of the turns that a conversation tells."""
-        return [each.key for each in (await self.found(conversation_id)).turns]
+        return [each.key for each in await self.past(conversation_id)]
+
+    async def past(self, conversation_id: str = "1") -> Sequence[PastTurn]:
+        """Return what a history holds."""
+        return await self.store.history(conversation_id)
 
     async def thread(self, conversation_id: str = "1") -> str | None:
         """Return the name of the thread that a conversation goes on in."""

@@ -10,12 +10,15 @@ import anyio
 from service.domain import (
     Answers,
     Catalogue,
+    History,
+    PastTurn,
     PausedTurn,
     Plan,
     Thread,
     ToolAnswer,
     ToolGroup,
     UpstreamInfo,
+    no_history,
 )
 from service.ports import Moderator
 from statemachine import (
@@ -125,7 +128,7 @@ class ScriptedModerator:
 class ScriptedTurn:
     """One turn; see `UpstreamTurn`. `opened` and `closed` tell how far it has come.
 
-    `asked` is what its shields had to judge.
+    `asked` is what its shields had to judge, `past` what it was told of the turns before.
     """
 
     script: Script
@@ -141,6 +144,8 @@ class ScriptedTurn:
     moderation: OutputModeration | None = field(init=False)
     moderator: Moderator | None = field(init=False)
     asked: list[tuple[Touchpoint, str]] = field(default_factory=list)
+    history: History = no_history
+    past: list[PastTurn] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         script = self.script
@@ -156,7 +161,8 @@ class ScriptedTurn:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["ScriptedTurn"]:
-        """See `UpstreamTurn.open`."""
+        """See `UpstreamTurn.open`; it wants to know everything again."""
+        self.past += await self.history()
         await perform(self.script.at_open)
         self.opened.set()
         try:
@@ -188,6 +194,7 @@ class ScriptedTurn:
 class ScriptedUpstream:
     """Plays one script per turn; the last one again and again. See `Upstream`.
 
+    `histories` are what it was told with the `plans` of the turns before, once it has been asked;
     `catalogues` is what it offers, and then what it offers each time that is asked for anew.
     """
 
@@ -197,6 +204,7 @@ class ScriptedUpstream:
         self.info = INFO
         self.renewals = 0
         self.plans: list[Plan] = []
+        self.histories: list[list[PastTurn]] = []
         self.resumed: list[tuple[PausedTurn, Answers]] = []
         self.forgotten: list[Thread] = []
         self.tool_groups: tuple[ToolGroup, ...] | None = None
@@ -220,10 +228,13 @@ class ScriptedUpstream:
         """See `Upstream.tools`."""
         return self.tool_groups
 
-    def prepare(self, plan: Plan) -> ScriptedTurn:
+    def prepare(self, plan: Plan, history: History = no_history) -> ScriptedTurn:
         """See `Upstream.prepare`."""
+        turn = self._add(plan.conversation.thread, plan.query, TurnStarted())
+        turn.history = history
         self.plans.append(plan)
-        return self._add(plan.conversation.thread, plan.query, TurnStarted())
+        self.histories.append(turn.past)
+        return turn
 
     def resume(self, paused: PausedTurn, answers: Answers) -> ScriptedTurn:
         """See `Upstream.resume`."""

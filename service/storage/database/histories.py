@@ -68,25 +68,27 @@ async def check(connection: AsyncConnection, conversation_id: str, user: str | N
         raise ConversationUnknown
 
 
-async def find(
-    connection: AsyncConnection, conversation_id: str, user: str | None, bounds: HistoryBounds
-) -> Conversation:
+async def find(connection: AsyncConnection, conversation_id: str, user: str | None) -> Conversation:
     """See `Turns.find`."""
     asked = {"conversation_id": conversation_id, "user": user}
     row = (await connection.execute(_CONVERSATION, asked)).one_or_none()
     if row is None:
         raise ConversationUnknown
-    # Not before: a turn that ends in between is in the history then, but the version is older, so
-    # that no thread is trusted that has missed it.
-    streams = await _streams(connection, conversation_id, bounds)
     return Conversation(
         conversation_id,
-        bounds.last(_joined(reversed(streams))),
         model_from(row.model),
         None if row.thread is None else from_json(row.thread, Thread),
         row.version,
         row.user,
     )
+
+
+async def last(
+    connection: AsyncConnection, conversation_id: str, bounds: HistoryBounds
+) -> tuple[PastTurn, ...]:
+    """See `Turns.history`."""
+    streams = await _streams(connection, conversation_id, bounds)
+    return bounds.last(_joined(reversed(streams)))
 
 
 async def _streams(

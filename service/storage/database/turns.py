@@ -3,25 +3,23 @@
 All processes must tell the same time, to within what `database.lease_s` leaves.
 """
 
-import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.domain import Conversation, Kept, Leavings, Thread, TurnRecord
-from service.errors import ConversationUnknown, RateExceeded
+from service.domain import Conversation, Kept, Leavings, PastTurn, Thread, TurnRecord
+from service.errors import ConversationUnknown
 from service.settings.data import QuotaSettings
-from service.storage.database import endings, histories, quotas
+from service.storage.database import endings, histories, quotas, starts
 from service.storage.database.engine import SqlDatabase
 from service.storage.database.rows import columns_of, from_json, to_json, to_ms, turn_from
-from service.storage.database.tables import conversations, paused_turns, starts, turns
+from service.storage.database.tables import conversations, paused_turns, turns
 from service.storage.history import HistoryBounds
 
-_MINUTE_MS = 60_000
 _OWNERS_LIMIT = 10_000
 _TITLE_CHARACTERS = 80
 
@@ -30,27 +28,6 @@ _of_conversation = conversations.c.conversation_id == bindparam("of_conversation
 _of_process = turns.c.process == bindparam("of_process")
 _runs = turns.c.outcome.is_(None)
 
-_LOCK_USER = select(func.pg_advisory_xact_lock(bindparam("user_lock")))
-# Of the turns that the user has started in the last minute, the one that must be older for another.
-_LAST_ALLOWED = (
-    select(starts.c.started_ms)
-    .where(starts.c.user == bindparam("of_user"), starts.c.started_ms > bindparam("since_ms"))
-    .order_by(starts.c.started_ms.desc())
-    .limit(1)
-    .offset(bindparam("allowed"))
-)
-_START = insert(starts).from_select(
-    ["request_id", "user", "started_ms"],
-    select(
-        bindparam("of_turn", type_=starts.c.request_id.type),
-        bindparam("of_user", type_=starts.c.user.type),
-        bindparam("now_ms", type_=starts.c.started_ms.type),
-    ).where(~_LAST_ALLOWED.exists()),
-)
-_NOT_STARTED = delete(starts).where(starts.c.request_id == bindparam("of_turn"))
-_LONG_STARTED = delete(starts).where(
-    starts.c.user == bindparam("of_user"), starts.c.started_ms <= bindparam("since_ms")
-)
 _OPEN = insert(conversations)
 _USE = update(conversations).where(_of_conversation)
 _BEGIN = insert(turns)
@@ -131,14 +108,19 @@ class SqlTurns:
     async def find(self, conversation_id: str, user: str | None) -> Conversation:
         """See `Turns.find`."""
         async with self._database.reading() as connection:
-            return await histories.find(connection, conversation_id, user, self._limits.history)
+            return await histories.find(connection, conversation_id, user)
+
+    async def history(self, conversation_id: str) -> Sequence[PastTurn]:
+        """See `Turns.history`."""
+        async with self._database.reading() as connection:
+            return await histories.last(connection, conversation_id, self._limits.history)
 
     async def begin(self, turn: TurnRecord, *, opens: bool, tokens: int) -> None:
         """See `Turns.begin`; a stream that resumes a turn is none that was started."""
         now_ms, limits = self._now_ms(), self._limits
         async with self._database.writing() as connection:
             if limits.turns_per_minute is not None and turn.resumes is None:
-                await _admit(connection, turn, limits.turns_per_minute, now_ms)
+                await starts.start(connection, turn, limits.turns_per_minute, now_ms)
             await _enter(connection, turn, now_ms, opens=opens)
             needed = tokens + limits.reserve_tokens
             await quotas.reserve(
@@ -163,7 +145,7 @@ class SqlTurns:
             if self._limits.token_quotas:
                 await quotas.release(connection, turn.request_id)
             if self._limits.turns_per_minute is not None:
-                await connection.execute(_NOT_STARTED, {"of_turn": turn.request_id})
+                await starts.take_back(connection, turn.request_id)
 
     async def checkpoint(self, said: Mapping[str, str]) -> None:
         """See `Turns.checkpoint`."""
@@ -189,8 +171,7 @@ class SqlTurns:
                 left_over = await quotas.available(connection, limits, turn.user, now_ms)
             if self._limits.turns_per_minute is not None:
                 # Not when a turn begins: people wait for that.
-                long_ago = {"of_user": turn.user, "since_ms": now_ms - _MINUTE_MS}
-                await connection.execute(_LONG_STARTED, long_ago)
+                await starts.clear(connection, turn.user, now_ms)
         return None if ended is None else Kept(ended.unneeded, left_over)
 
     async def available(self, user: str) -> Mapping[str, int]:
@@ -237,26 +218,6 @@ class SqlTurns:
         return to_ms(self._clock())
 
 
-async def _admit(connection: AsyncConnection, turn: TurnRecord, allowed: int, now_ms: int) -> None:
-    """Let a user start one more turn; until that is kept, nobody else counts those of the user.
-
-    What was started counts for a minute, also when it is deleted before.
-
-    Raises:
-        RateExceeded: there were too many in the last minute.
-    """
-    if connection.dialect.name == "postgresql":
-        # SQLite has one writer.
-        await connection.execute(_LOCK_USER, {"user_lock": _lock_of(turn.user)})
-    since_ms = now_ms - _MINUTE_MS
-    asked = {"of_user": turn.user, "since_ms": since_ms, "allowed": allowed - 1}
-    started = {**asked, "of_turn": turn.request_id, "now_ms": now_ms}
-    if not (await connection.execute(_START, started)).rowcount:
-        last_ms = await connection.scalar(_LAST_ALLOWED, asked) or since_ms
-        wait_s = max(1, -((since_ms - last_ms) // 1_000))
-        raise RateExceeded(f"No more than {allowed} turns in a minute.", wait_s)
-
-
 async def _enter(
     connection: AsyncConnection, turn: TurnRecord, now_ms: int, *, opens: bool
 ) -> None:
@@ -287,11 +248,6 @@ def _title(question: str) -> str:
     if len(words) <= _TITLE_CHARACTERS:
         return words
     return words[: _TITLE_CHARACTERS - 1].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
-
-
-def _lock_of(user: str) -> int:
-    digest = hashlib.sha256(b"turnstile" + user.encode("utf-8", "surrogatepass")).digest()
-    return int.from_bytes(digest[:8], signed=True)
 
 
 def _used(turn: TurnRecord) -> int:

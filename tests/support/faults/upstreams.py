@@ -8,7 +8,7 @@ from itertools import count
 
 import anyio
 
-from service.domain import Plan
+from service.domain import History, Plan, no_history
 from service.errors import UpstreamReset
 from statemachine import ShieldChecked
 from tests.support.faults.harms import Close, Play
@@ -76,12 +76,13 @@ class PlayingUpstream(ScriptedUpstream):
         """Return the turns that a question has started."""
         return [each for each in self.turns if each.question == question]
 
-    def prepare(self, plan: Plan) -> ScriptedTurn:
+    def prepare(self, plan: Plan, history: History = no_history) -> ScriptedTurn:
         """See `Upstream.prepare`."""
         self.plans.append(plan)
         number = len(self.turns) + 1
         script = self.scripts[plan.query]
         thread = plan.conversation.thread
         turn = PacedTurn(script, number, thread, plan.query, pace_s=self.pace_s)
+        turn.history = history
         self.turns.append(turn)
         return turn
