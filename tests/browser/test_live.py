@@ -63,12 +63,11 @@ def test_a_conversation_goes_on_until_a_new_one_is_begun(
     live_tab.ask(POD)
     live_tab.wait_for("end")
 
-    first, second, third = [plan.conversation for plan in upstream.plans]
+    first, second, third = [plan.conversation.conversation_id for plan in upstream.plans]
     assert emptied
-    assert first.conversation_id == second.conversation_id
-    assert [turn.question for turn in second.turns] == [POD]
-    assert third.conversation_id != first.conversation_id
-    assert third.turns == ()
+    assert (first == second, third == first) == (True, False)
+    assert [turn.question for turn in upstream.histories[1]] == [POD]
+    assert upstream.histories[2] == []
 
 
 @pytest.mark.parametrize("scripts", [(HELLO,)])
