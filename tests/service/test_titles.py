@@ -83,9 +83,8 @@ async def test_the_next_question_goes_on_where_the_first_has_ended():
         await titled(app, turn, "What pods are")
         await app.goes_on(turn)
 
-    goes_on = app.upstream.plans[2].conversation
-    assert goes_on.thread == thread_of(1)
-    assert [each.answer for each in goes_on.turns] == ["A pod is a group."]
+    assert app.upstream.plans[2].conversation.thread == thread_of(1)
+    assert [each.answer for each in app.upstream.histories[2]] == ["A pod is a group."]
 
 
 async def test_a_title_is_no_turn_of_the_conversation(log):
