@@ -102,8 +102,12 @@ class Upstream(Protocol):
 
     info: UpstreamInfo
 
-    def running(self) -> AbstractAsyncContextManager[None]:
-        """Hold what is needed to ask; nothing can be asked outside of this context."""
+    def running(self, *, keeps: bool = False) -> AbstractAsyncContextManager[None]:
+        """Hold what is needed to ask; nothing can be asked outside of this context.
+
+        What was made upstream and is of no use any more is deleted at the end. `keeps` tells that
+        conversations outlive the process, and need what they have there.
+        """
         ...
 
     async def catalogue(self, *, renew: bool = False) -> Catalogue | None:

@@ -64,7 +64,7 @@ class Services:
         async with (
             self.database.running(),
             self.gate.authenticator.running(),
-            self.upstream.running(),
+            self.upstream.running(keeps=self.database.durable),
         ):
             async with self.log.running(), anyio.create_task_group() as beside:
                 for task in self._tasks:

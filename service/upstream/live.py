@@ -84,11 +84,11 @@ class LiveUpstream:
         self._sessions.forget = self._deletion.forget
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    async def running(self, *, keeps: bool = False) -> AsyncIterator[None]:
         """See `Upstream.running`."""
         async with (
             self._connection.running(),
-            self._deletion.running(),
+            self._deletion.running(keeps=keeps),
             self._offers.running(),
             self._tools.running(),
         ):

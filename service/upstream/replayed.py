@@ -180,7 +180,7 @@ class ReplayedUpstream:
         )
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    async def running(self, *, keeps: bool = False) -> AsyncIterator[None]:  # noqa: ARG002 # of the interface
         """See `Upstream.running`: nothing is needed."""
         yield
 

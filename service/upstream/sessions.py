@@ -20,7 +20,7 @@ from service.upstream.faults import fault
 
 DIALECT = "agents"
 _OWN = "own"
-_SHARED = "shared"
+SHARED = "shared"
 GONE = ("upstream_bad_request", "upstream_not_found")
 _IDLE = 20
 """Shared agents without a session that are kept for the next conversation."""
@@ -47,6 +47,7 @@ class Sessions:
     forget: Callable[[Thread], None] = field(default=lambda _: None)
     _shared: "OrderedDict[str, _Agent]" = field(default_factory=OrderedDict)
     _owned: set[str] = field(default_factory=set)
+    _unwanted: set[str] = field(default_factory=set)
     _creating: anyio.Lock = field(default_factory=anyio.Lock)
 
     async def open(self, config: Config, history: str) -> Thread:
@@ -80,6 +81,8 @@ class Sessions:
     async def delete(self, thread: Thread) -> None:
         """Delete a session, and its agent when nobody shares that.
 
+        An agent that another process has made goes with its last session.
+
         Raises:
             UpstreamError: the server does not delete it.
         """
@@ -88,19 +91,34 @@ class Sessions:
             await self._delete_agent(agent_id)
             return
         agent = self._shared.get(thread.fingerprint)
-        if agent is not None and agent.agent_id == agent_id:
+        own = agent is not None and agent.agent_id == agent_id
+        if agent is not None and own:
             agent.sessions.discard(session_id)
         await self.connection.delete(self.path(thread))
-        self._forget_unused()
+        if own:
+            self._forget_unused()
+        elif await self._is_empty(agent_id):
+            await self._delete_agent(agent_id)
 
-    def left(self) -> list[Thread]:
-        """Return every agent that is not known to be deleted; its sessions go with it.
+    def unwant(self, thread: Thread) -> None:
+        """Note that a thread is to be deleted: an agent that goes with it stays in mind until then."""
+        agent_id, _, ownership = thread.ids
+        if ownership == _OWN:
+            self._unwanted.add(agent_id)
 
+    def left(self, *, keeps: bool) -> list[Thread]:
+        """Return every agent that is to be deleted and not known to be; its sessions go with it.
+
+        `keeps` tells that conversations go on in other processes, with the agents that they have.
         From then on nobody can share one.
         """
-        self._owned.update(agent.agent_id for agent in self._shared.values())
+        for agent in self._shared.values():
+            if not (keeps and (agent.sessions or agent.opening)):
+                self._unwanted.add(agent.agent_id)
         self._shared.clear()
-        return list(map(_agent_alone, self._owned))
+        if not keeps:
+            self._unwanted |= self._owned
+        return list(map(_agent_alone, self._unwanted))
 
     def path(self, thread: Thread) -> str:
         """Return where a session is."""
@@ -120,7 +138,7 @@ class Sessions:
         finally:
             agent.opening -= 1
             self._forget_unused()
-        return Thread(DIALECT, (agent.agent_id, session_id, _SHARED), key)
+        return Thread(DIALECT, (agent.agent_id, session_id, SHARED), key)
 
     async def _create_agent(self, config: Config) -> str:
         answer = await self.connection.post(self.root, {"agent_config": config})
@@ -132,9 +150,17 @@ class Sessions:
             await self.connection.delete(f"{self.root}/{agent_id}")
         except UpstreamError as refused:
             if refused.code in GONE:
-                self._owned.discard(agent_id)
+                self._lose(agent_id)
             raise
+        self._lose(agent_id)
+
+    def _lose(self, agent_id: str) -> None:
         self._owned.discard(agent_id)
+        self._unwanted.discard(agent_id)
+
+    async def _is_empty(self, agent_id: str) -> bool:
+        answer = await self.connection.get(f"{self.root}/{agent_id}/sessions?limit=1")
+        return isinstance(answer, dict) and answer.get("data") == []
 
     async def _create_session(self, agent_id: str) -> str:
         path = f"{self.root}/{agent_id}/session"
@@ -146,9 +172,7 @@ class Sessions:
         used = [agent.opening or agent.sessions for agent in self._shared.values()]
         unused = [key for key, busy in zip(list(self._shared), used, strict=True) if not busy]
         for key in unused[: max(0, len(unused) - self.idle_limit)]:
-            agent_id = self._shared.pop(key).agent_id
-            self._owned.add(agent_id)  # until it is deleted; a stopping process must know of it
-            self.forget(_agent_alone(agent_id))
+            self.forget(_agent_alone(self._shared.pop(key).agent_id))
 
 
 def _agent_alone(agent_id: str) -> Thread:

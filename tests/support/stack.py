@@ -158,12 +158,12 @@ async def running(
 
 
 @asynccontextmanager
-async def held(upstream: LiveUpstream) -> AsyncIterator[None]:
+async def held(upstream: LiveUpstream, *, keeps: bool = False) -> AsyncIterator[None]:
     """Run the adapter beside the test, so that no group wraps a failure of the test."""
     begun, over = anyio.Event(), anyio.Event()
 
     async def hold() -> None:
-        async with upstream.running():
+        async with upstream.running(keeps=keeps):
             begun.set()
             await over.wait()
 

@@ -213,7 +213,7 @@ class ScriptedUpstream:
         self._catalogues = catalogues
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    async def running(self, *, keeps: bool = False) -> AsyncIterator[None]:
         """See `Upstream.running`."""
         yield
 
