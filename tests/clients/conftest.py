@@ -67,6 +67,13 @@ def service() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def unhurried_service() -> Iterator[str]:
+    """Return the address of one whose turns still run when a program has come up at last."""
+    with served("--speed", "4", **RESTLESS) as process:
+        yield process.url
+
+
+@pytest.fixture(scope="session")
 def rotating_service() -> Iterator[str]:
     """Return the address of one that never lets its readers stay for long."""
     with served(*PLAYED, **RESTLESS, streams_rotate_s="0.1") as process:

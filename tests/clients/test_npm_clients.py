@@ -28,14 +28,14 @@ def events_of(told: Told, ended: int | str = 204) -> list[Message]:
 
 @with_each
 async def test_a_stream_is_read_to_its_end_and_heartbeats_are_not_seen(
-    run: Run, service: str, client: str
+    run: Run, unhurried_service: str, client: str
 ) -> None:
-    path = started(service).path
+    path = started(unhurried_service).path
 
-    async with cutting_proxy(service) as proxy:
+    async with cutting_proxy(unhurried_service) as proxy:
         told = await run(client, url=proxy.url + path)
 
-    assert events_of(told) == undisturbed(service, path)
+    assert events_of(told) == undisturbed(unhurried_service, path)
     assert proxy.heartbeats > 0
 
 
