@@ -46,7 +46,10 @@ class TurnAnswer(TypedDict):
 
 
 class ConversationAnswer(TypedDict):
-    """A conversation; `user_id` is there for who sees those of others."""
+    """A conversation; `user_id` is there for who sees those of others.
+
+    `message_count` is how many questions were asked; one counts when its turn has ended.
+    """
 
     conversation_id: str
     title: str

@@ -6,7 +6,7 @@ import uuid
 from typing import Annotated, Any, Literal, Self
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, FailFast, Field, model_validator
+from pydantic import BaseModel, ConfigDict, FailFast, Field, StrictBool, model_validator
 from starlette.requests import Request
 
 from service.domain import (
@@ -74,7 +74,7 @@ class TurnBody(Body):
     attachments: Few[AttachmentBody] = Field(
         [], description="Documents that belong to the question."
     )
-    no_tools: bool = Field(default=False, description="Answer without tools.")
+    no_tools: StrictBool = Field(default=False, description="Answer without tools.")
     media_type: MediaType = Field(
         MediaType.NATIVE, description="Which dialect is answered: events, or plain text."
     )
@@ -85,7 +85,7 @@ class TurnBody(Body):
         None, description="Which stores the model may search; without, those of the settings."
     )
     client_tools: Few[ClientToolBody] = Field([], description="Tools that the client executes.")
-    generate_topic_summary: bool | None = Field(
+    generate_topic_summary: StrictBool | None = Field(
         None, description="Whether the model makes a title; without, the settings say."
     )
     on_disconnect: OnDisconnect | None = Field(
@@ -150,7 +150,7 @@ class ApprovalBody(Body):
     """Whether a call may go ahead."""
 
     call_id: Identifier = Field(description="Which call waits.")
-    approve: bool = Field(description="Whether it may go ahead.")
+    approve: StrictBool = Field(description="Whether it may go ahead.")
     reason: str | None = Field(None, max_length=4_096, description="Why, for the model.")
 
 

@@ -1,9 +1,12 @@
 """What can be chosen: models, shields and tools."""
 
+from collections.abc import Awaitable
+
 from starlette.requests import Request
 from starlette.responses import Response
 
 from service.domain import Model
+from service.errors import UpstreamError
 from service.routes.answers import (
     JsonAnswer,
     ModelAnswer,
@@ -16,17 +19,20 @@ from service.routes.answers import (
 from service.routes.services import services_of
 from service.turns.tools import OfferedTool, offered_tools
 
+_RATE_LIMITED = 429
+_SERVER_ERRORS = range(500, 600)
+
 
 async def models(request: Request) -> Response:
     """GET /v1/models: list the models that the upstream offers."""
-    offered = await services_of(request).upstream.catalogue()
+    offered = await _told(services_of(request).upstream.catalogue())
     found = [_model(each) for each in offered.models] if offered else []
     return JsonAnswer(ModelsAnswer(models=found))
 
 
 async def shields(request: Request) -> Response:
     """GET /v1/shields: list the shields that can be chosen: those that somebody asks."""
-    offered = await services_of(request).upstream.catalogue()
+    offered = await _told(services_of(request).upstream.catalogue())
     found = [ShieldAnswer(identifier=each) for each in offered.shields] if offered else []
     return JsonAnswer(ShieldsAnswer(shields=found))
 
@@ -34,9 +40,25 @@ async def shields(request: Request) -> Response:
 async def tools(request: Request) -> Response:
     """GET /v1/tools: list the tools of the upstream, of MCP servers and of clients."""
     services = services_of(request)
-    groups = await services.upstream.tools()
+    groups = await _told(services.upstream.tools())
     found = [] if groups is None else offered_tools(services.settings, groups)
     return JsonAnswer(ToolsAnswer(tools=[_tool(each) for each in found]))
+
+
+async def _told[Offer](asked: Awaitable[Offer]) -> Offer:
+    """Return what the upstream offers; that it refuses to tell is no fault of who wants to know.
+
+    Raises:
+        UpstreamError: it cannot be asked, now (429, 503, 504) or at all (502).
+    """
+    try:
+        return await asked
+    except UpstreamError as failed:
+        if failed.status_code == _RATE_LIMITED or failed.status_code in _SERVER_ERRORS:
+            raise
+        raise UpstreamError(
+            "upstream_error", "The upstream failed.", cause=failed.cause, detail=failed.detail
+        ) from failed
 
 
 def _model(model: Model) -> ModelAnswer:

@@ -3,10 +3,28 @@
 import uuid
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    FailFast,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from service.errors import ConversationUnknown
 from service.routes.bodies import Body
+
+
+def _no_truth(value: object) -> object:
+    if value is True:
+        # It is equal to 1 here, and not on the wire.
+        raise ValueError("must be 1 or -1")
+    return value
+
+
+Sentiment = Annotated[Literal[1, -1], BeforeValidator(_no_truth)]
 
 Title = Annotated[
     str,
@@ -58,7 +76,7 @@ class FeedbackBody(Body):
 
     request_id: uuid.UUID = Field(description="Which turn.")
     conversation_id: uuid.UUID | None = Field(None, description="Its conversation, to be sure.")
-    sentiment: Literal[1, -1] | None = Field(None, description="Good or bad.")
+    sentiment: Sentiment | None = Field(None, description="Good or bad.")
     text: Annotated[str, StringConstraints(strip_whitespace=True, max_length=4_096)] = Field(
         "", description="What there is to say."
     )

@@ -10,19 +10,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.domain import MediaType, TurnIds, TurnRecord
-from service.errors import LogUnavailable, TurnOver, TurnRefused
+from service.errors import LogUnavailable, StorageUnavailable, TurnOver, TurnRefused
 from service.ports import LogReader
 from service.routes.answers import JsonAnswer, QueryAnswer
-from service.routes.bodies import TurnBody, read_turn
+from service.routes.bodies import read_turn
 from service.routes.event_stream import stream_headers
 from service.routes.problems import problem
 from service.routes.services import services_of
 from service.routes.streaming_query import started
-from service.turns.record import ended
+from service.turns.record import ended, prompt_sent
 from service.turns.services import Services
 from service.turns.turn import RunningTurn
 from statemachine import Emission, Failure, Summary, TextEncoder, wire_fields
 
+_END = "end"
 _MARGIN_S = 60.0
 """How much longer than its turn an answer is waited for: a turn is stored before it ends."""
 
@@ -62,7 +63,8 @@ async def query(request: Request) -> Response:
         # Taken now: a turn may come to its end and be evicted before anybody has read it.
         reader = held.enter_context(closing(await services.log.reader(request_id, 0)))
         held.enter_context(services.readers.following(request_id))
-        told, headers = _Told(reader.ids, Summary(body.query)), _headers(reader.ids, turn)
+        prompt = body.query if isinstance(turn, str) else prompt_sent(turn.plan)
+        told, headers = _Told(reader.ids, Summary(prompt)), _headers(reader.ids, turn)
         try:
             wait_s = services.settings.turn_timeout_s + _MARGIN_S
             last = await _hear(request, reader, told, wait_s)
@@ -73,7 +75,7 @@ async def query(request: Request) -> Response:
         return problem(_refused(last.output), headers, said)
     if body.media_type is MediaType.TEXT:
         return Response(bytes(told.text), headers=headers, media_type=TextEncoder.content_type)
-    record = await _record(services, body, told)
+    record = await _record(services, told)
     return JsonAnswer(_answer(record, last), headers=headers)
 
 
@@ -132,23 +134,34 @@ def _refused(failure: Failure) -> TurnRefused:
     return TurnRefused(failure.code, failure.status_code, failure.response, failure.cause)
 
 
-async def _record(services: Services, body: TurnBody, told: _Told) -> TurnRecord:
-    """Return what is to be told of the turn; what the log has lost of it was stored.
+async def _record(services: Services, told: _Told) -> TurnRecord:
+    """Return what is to be told of the turn; what its events do not say was stored.
+
+    That is what the log has lost of them, and what the turn has cost: only `end` says that.
 
     Raises:
-        TurnOver: it was not, or it was deleted since.
-        StorageUnavailable: it cannot be read for now.
+        TurnOver: events are lost, and it was not stored, or it was deleted since.
+        StorageUnavailable: events are lost, and it cannot be read for now.
     """
     ids = told.ids
-    if told.whole:
-        begun = TurnRecord(
-            ids.request_id, ids.conversation_id, ids.user, ids.request_id, body.query, began_at=0.0
-        )
-        return ended(begun, told.summary, told=False, ended_at=0.0)
-    stored = await services.turns.known(ids.request_id, ids.user)
-    if stored is None or stored.outcome is None:
+    begun = TurnRecord(
+        ids.request_id, ids.conversation_id, ids.user, ids.request_id, "", began_at=0.0
+    )
+    heard = ended(begun, told.summary, told=False, ended_at=0.0)
+    if told.whole and heard.outcome == _END:
+        return heard
+    try:
+        stored = await services.turns.known(ids.request_id, ids.user)
+    except StorageUnavailable:
+        if not told.whole:
+            raise
+        return heard
+    if stored is not None and stored.outcome == heard.outcome:
+        return stored
+    if not told.whole:
         raise TurnOver("What it has said is no longer kept.")
-    return stored
+    # It is stored later.
+    return heard
 
 
 def _answer(record: TurnRecord, last: Emission) -> QueryAnswer:

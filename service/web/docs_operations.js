@@ -47,7 +47,7 @@ function parameters(operation, components) {
   if (!operation.parameters.length) return [];
   const rows = operation.parameters.map((each) => {
     const parameter = resolved(each, components);
-    const schema = parameter.schema ?? parameter.content["application/json"].schema;
+    const { schema } = parameter;
     const row = fieldRow(parameter.name, schema, parameter.required ? "needed" : "", parameter.description ?? schema.description);
     row.firstChild.append(chip(parameter.in, "place"));
     return row;

@@ -148,6 +148,15 @@ async def test_the_files_of_the_page_have_the_types_that_browsers_ask_for(name, 
     assert body
 
 
+async def test_a_file_of_the_page_that_a_browser_has_is_not_sent_again():
+    async with application() as app:
+        first, _ = await app.ask("GET", "/web/page.js")
+        known = {"If-None-Match": first.headers["etag"]}
+        again, body = await app.ask("GET", "/web/page.js", **known)
+
+    assert (again.status, body) == (304, b"")
+
+
 async def test_the_diagram_is_an_svg():
     async with application() as app:
         reply, body = await app.ask("GET", "/diagram.svg")

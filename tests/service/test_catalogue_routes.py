@@ -137,3 +137,27 @@ async def test_a_server_that_cannot_be_asked_is_an_error(what):
 
     assert (made.status, json.loads(data)["code"]) == (502, "upstream_error")
     assert b"10.0.0.7" not in data
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 413, 418, 422])
+@pytest.mark.parametrize("what", ["models", "shields", "tools"])
+async def test_a_server_that_refuses_to_tell_is_no_fault_of_who_asks(what, status):
+    stack = FakeStack("0.7.3").on("GET", "/v1/models", says({"detail": "No such list."}, status))
+    async with live_application(stack) as app:
+        made, data = await app.ask("GET", f"/v1/{what}")
+
+    assert made.status == 502
+    assert json.loads(data) == {
+        "detail": {"response": "The upstream failed.", "cause": "No such list."},
+        "code": "upstream_error",
+    }
+
+
+@pytest.mark.parametrize("what", ["models", "shields", "tools"])
+async def test_a_server_that_is_rate_limited_can_be_asked_later(what):
+    stack = FakeStack("0.7.3").on("GET", "/v1/models", says({"detail": "Later."}, 429))
+    async with live_application(stack) as app:
+        made, data = await app.ask("GET", f"/v1/{what}")
+
+    assert (made.status, json.loads(data)["code"]) == (429, "upstream_rate_limited")
+    assert "retry-after" in made.headers

@@ -87,6 +87,7 @@ async def test_one_thing_is_enough(said):
         {"sentiment": 0},
         {"sentiment": 2},
         {"sentiment": "1"},
+        {"sentiment": True},
         {"text": 7},
         {"text": "x" * 4_097},
         {"categories": ["boring"]},

@@ -90,6 +90,45 @@ async def test_the_developer_has_the_roles_of_the_settings():
     assert (await authenticator.identify(None)).roles == ("admin",)
 
 
+# Settings of another way.
+
+
+RULE = {"claim": "groups", "value": "staff", "roles": ["admin"]}
+
+
+def keys_of_ann():
+    return {"api_keys": [api_key("ann")]}
+
+
+@pytest.mark.parametrize(
+    ("by", "given", "told"),
+    [
+        (
+            "none",
+            keys_of_ann(),
+            "api_keys: they are only used when authentication.by is `api_keys`",
+        ),
+        ("jwt", keys_of_ann() | {"jwt": JWT}, "api_keys: they are only used"),
+        ("none", {"jwt": JWT}, "jwt: they are only used when authentication.by is `jwt`"),
+        ("api_keys", keys_of_ann() | {"jwt": {"issuer": "https://issuer.test"}}, "jwt: they are"),
+        ("none", {"kubernetes": {"path": "/turnstile"}}, "kubernetes: they are only used"),
+        ("jwt", {"jwt": JWT, "kubernetes": {}}, "kubernetes: they are only used"),
+        ("none", {"role_rules": [RULE]}, "role_rules: they are only used when authentication.by"),
+        ("api_keys", keys_of_ann() | {"role_rules": [RULE]}, "role_rules: they are only used"),
+    ],
+)
+def test_settings_of_a_way_that_is_not_chosen_are_refused(by, given, told):
+    """Who has set them would believe that nobody comes in without."""
+    refused = refusal(by, **given)
+
+    assert refused.startswith(told)
+    assert refused.endswith(f", and it is `{by}`")
+
+
+def test_an_empty_list_of_another_way_is_none():
+    assert isinstance(open_authenticator(settings(api_keys=[], role_rules=[])), Nobody)
+
+
 # API keys.
 
 

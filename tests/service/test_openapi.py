@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
+from starlette.datastructures import Headers
 
 from service import errors
 from service.errors import ServiceError
 from service.routes import ROUTES
+from service.routes.headers import mcp_headers
 from service.routes.openapi.failures import turn_failures
 from statemachine import EVENT_NAMES
 from tests.support.described import complaints, described, pointer, told_everywhere
@@ -102,6 +104,25 @@ def test_every_parameter_of_a_path_is_described(method, path, operation):
 
     assert in_path == set(re.findall(r"{(\w+)}", path))
     assert all(each.get("description") or each["schema"]["description"] for each in given)
+
+
+@every_operation
+def test_every_parameter_has_a_schema(method, path, operation):
+    """Generators of clients leave out an operation with one that has `content` instead."""
+    for each in operation["parameters"]:
+        parameter = standing_at(each["$ref"]) if "$ref" in each else each
+        assert "schema" in parameter, parameter["name"]
+
+
+def test_the_example_of_headers_for_servers_can_be_sent():
+    place = "#/components/parameters/MCP-HEADERS/schema"
+    (example,) = standing_at(place)["examples"]
+
+    assert mcp_headers(Headers({"MCP-HEADERS": example})) == {
+        "cluster": {"x-namespace": "payments"}
+    }
+    assert complaints(place, example) == []
+    assert complaints(f"{place}/contentSchema", json.loads(example)) == []
 
 
 @pytest.mark.parametrize("name", [name for name in SCHEMAS if name.endswith("Body")])

@@ -1,5 +1,6 @@
 """What is not yours answers exactly as what is not there."""
 
+import re
 from collections.abc import Callable, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from types import MappingProxyType
@@ -112,10 +113,44 @@ async def test_a_stranger_is_told_no_more_by_another_process(name, shared_store)
     assert mine[0] == 200
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["running", "ended"])
+@pytest.mark.parametrize("away", ["pause", "kill"])
+async def test_a_stranger_is_told_no_more_while_redis_is_away(name, away, mortal_redis):
+    """Its owner is served from the memory of this process, which tells nobody else that it is."""
+    redis = {"url": mortal_redis.url, "timeout_s": 0.2, "lease_s": 0.5}
+    async with situated(name, redis=redis) as (people, turn):
+        getattr(mortal_redis, away)()
+        gone = await told_as_of_nothing(people["bob"], turn)
+        mine = await told(people["alice"], way("look"), turn)
+        mortal_redis.resume() if away == "pause" else mortal_redis.start()
+        back = await told_as_of_nothing(people["bob"], turn)
+
+    assert (gone["follow"], gone["interrupt"]) == (200, 503)
+    assert (back["follow"], back["interrupt"]) == (200, 503)
+    assert mine[0] == 200
+
+
+async def told_as_of_nothing(bob, turn):
+    """Ask for a turn of somebody else in every way, and return the statuses."""
+    statuses = {}
+    for asked in WAYS:
+        theirs, nobodys = [await told(bob, asked, each) for each in (turn, None)]
+        assert without_time(theirs) == without_time(nobodys), asked.name
+        statuses[asked.name] = theirs[0]
+    return statuses
+
+
+def without_time(answer):
+    """Leave out when to come back, which is not the same for two readers."""
+    status, headers, body = answer
+    return status, headers, re.sub(rb"retry(_ms)?\W+\d+", b"retry", body)
+
+
 @every_situation
 async def test_a_stranger_waits_for_as_much_as_for_what_is_not_there(name):
     """What the database is asked is nearly all of the time that an answer takes."""
-    async with situated(name, database={"checkpoint_s": 3_600}) as (people, turn):
+    async with situated(name, database={"checkpoint_s": 1_000, "lease_s": 3_600}) as (people, turn):
         for asked in WAYS:
             # Whoever claims something first sweeps what is over; that is not about the stranger.
             await told(people["bob"], asked, None)

@@ -2,16 +2,18 @@
 
 import json
 from contextlib import closing
+from dataclasses import replace
 
 import anyio
 import pytest
 
-from service.errors import LogUnavailable
+from service.errors import LogUnavailable, StorageUnavailable
 from service.routes.query import _hear, _Told
 from statemachine import Summary
 from tests.support.applications import application
 from tests.support.queries import ASKED, BODY, ENDLESS, HELLO, QUERY, asked, running_turn, stop
 from tests.support.upstreams import Script, answer, opening_chunk, says
+from tests.support.waiting_turns import WAITS
 
 KEY = {"Idempotency-Key": "a-key"}
 
@@ -60,6 +62,68 @@ async def test_what_is_neither_in_the_log_nor_stored_is_not_told_by_half():
         again, body = await asked(app, KEY)
 
     assert (again.status, body["code"]) == (409, "turn_over")
+
+
+LONG = {
+    "query": "Why does it not start? Its password: hunter2hunter.",
+    "system_prompt": "You help people with Kubernetes. Be brief. " * 5,
+    "attachments": [
+        {"attachment_type": "log", "content_type": "text/plain", "content": "It failed. " * 99}
+    ],
+}
+
+
+def cost(said):
+    return [said[name] for name in ("outcome", "input_tokens", "output_tokens", "usage")]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "script"), [("end", HELLO), ("awaiting_input", WAITS), ("interrupted", ENDLESS)]
+)
+async def test_what_a_turn_has_cost_is_told_everywhere_alike(outcome, script):
+    """Where the server does not count, all that the model was sent is estimated."""
+    async with application(script) as app:
+        body = json.dumps(LONG).encode()
+        async with app.exchange("POST", QUERY, body=body, headers=KEY) as made:
+            if script is ENDLESS:
+                await stop(app, await running_turn(app))
+            first = await made.json()
+        _, again = await asked(app, KEY, **LONG)
+        _, kept = await app.ask("GET", f"/v1/conversations/{first['conversation_id']}")
+
+    (turn,) = json.loads(kept)["turns"]
+    assert turn["outcome"] == outcome
+    assert cost(first) == cost(turn)
+    assert cost(again) == cost(turn)
+
+
+@pytest.mark.parametrize("away", [False, True])
+async def test_a_turn_that_is_not_stored_yet_is_told_from_the_log(away):
+    """Only what the model was sent besides the question is not known there."""
+    async with application(WAITS) as app:
+        app.app.state.services = replace(
+            app.services, turns=LateTurns(app.services.turns, away=away)
+        )
+        _, first = await asked(app, KEY)
+        _, again = await asked(app, KEY)
+
+    assert (first["outcome"], first["input_tokens"]) == ("awaiting_input", 11)
+    assert again | {"input_tokens": 11} == first
+
+
+class LateTurns:
+    """Turns whose ends are not stored yet, or in a database that is away."""
+
+    def __init__(self, turns, *, away):
+        self._turns, self._away = turns, away
+
+    def __getattr__(self, name):
+        return getattr(self._turns, name)
+
+    async def known(self, *stated):
+        if self._away:
+            raise StorageUnavailable("It is away.")
+        return replace(await self._turns.known(*stated), outcome=None)
 
 
 # Who waits.

@@ -6,7 +6,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from service.errors import LogUnavailable
+from service.errors import LogUnavailable, TurnUnknown
 from statemachine import Token
 from tests.support.logs import (
     CANCELS,
@@ -20,12 +20,14 @@ from tests.support.logs import (
     numbers,
     take,
     take_all,
+    terminal,
     token,
     tokens,
     until,
 )
 
 SHORT = replace(WIDE, turn_bytes=10_000)
+USER = b"\r\nuser\r\n"
 
 
 @pytest.fixture
@@ -51,6 +53,28 @@ async def test_a_turn_that_is_followed_takes_no_more_memory_than_one_that_is_dri
 
         assert numbers((await reader.read(WAIT_S)).emissions)[-1] == 200
         assert reader._buffer.size_bytes <= SHORT.turn_bytes
+
+
+@pytest.mark.parametrize("where", ["driven", "over", "followed", "elsewhere"])
+async def test_a_stranger_waits_for_redis_as_for_what_is_not_there(owner, other, where):
+    """Even where this process knows whose it is: who is refused faster would know that it does."""
+    await owner.drives(1, replace(TURN, user="alice"))
+    asked = owner if where in {"driven", "over"} else other
+    if where == "over":
+        owner.log.append("turn", (terminal(2),))
+        await owner.log.flush("turn")
+    if where == "followed":
+        await other.log.reader("turn", 0, "alice")
+
+    assert await whose(asked, "turn") == await whose(asked, "never was") == 1
+
+
+async def whose(asked, request_id):
+    """Return how often Redis is asked whose a turn is."""
+    asked.cable.trips(USER)
+    with pytest.raises(TurnUnknown):
+        await asked.log.reader(request_id, 0, "bob")
+    return len(asked.cable.trips(USER))
 
 
 async def test_a_turn_that_nobody_reads_is_not_followed(owner, other):

@@ -68,6 +68,8 @@ async def test_a_result_is_no_approval():
         ({"tool_results": "3"}, "tool_results"),
         ({"approvals": [{"call_id": "a1"}]}, "approvals.0.approve"),
         ({"approvals": [{"call_id": "a1", "approve": "perhaps"}]}, "approvals.0.approve"),
+        ({"approvals": [{"call_id": "a1", "approve": "yes"}]}, "approvals.0.approve"),
+        ({"approvals": [{"call_id": "a1", "approve": 1}]}, "approvals.0.approve"),
         ({"approvals": [{"call_id": "", "approve": True}]}, "approvals.0.call_id"),
         ({"answers": []}, "answers"),
     ],

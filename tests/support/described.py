@@ -25,7 +25,6 @@ _ANYWHERE = frozenset(
         "referrer-policy",
         "transfer-encoding",
         "vary",
-        "x-accel-buffering",
         "x-content-type-options",
     }
 )

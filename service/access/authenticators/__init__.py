@@ -1,6 +1,7 @@
 """Who makes a request: one authenticator for each way to know, behind one port."""
 
 import time
+from collections.abc import Mapping
 from itertools import groupby
 
 from service.access.authenticators.api_keys import ApiKeys
@@ -14,6 +15,14 @@ from service.settings import Settings
 
 __all__ = ["open_authenticator", "refuse_exposed"]
 
+_USED_BY: Mapping[str, tuple[str, ...]] = {
+    "api_keys": ("api_keys",),
+    "jwt": ("jwt",),
+    "kubernetes": ("kubernetes",),
+    "role_rules": ("jwt", "kubernetes"),
+}
+"""By which `authentication.by` settings are used; keys have no claims that rules could look at."""
+
 
 def open_authenticator(settings: Settings) -> Authenticator:
     """Return what recognises callers.
@@ -21,6 +30,7 @@ def open_authenticator(settings: Settings) -> Authenticator:
     Raises:
         SettingsInvalid: it cannot work with these settings.
     """
+    _refuse_unused(settings)
     match settings.authentication.by:
         case "none":
             refuse_exposed(settings)
@@ -52,6 +62,22 @@ def refuse_exposed(settings: Settings) -> None:
         "choose `api_keys`, `jwt` or `kubernetes`, a loopback address, or set "
         "authentication.allow_remote"
     )
+
+
+def _refuse_unused(settings: Settings) -> None:
+    """Refuse settings of a way in that is not chosen: who has set them believes that it is.
+
+    Raises:
+        SettingsInvalid: there are some.
+    """
+    by = settings.authentication.by
+    for name, ways in _USED_BY.items():
+        stated = name in settings.model_fields_set and getattr(settings, name) != ()
+        if stated and by not in ways:
+            wanted = " or ".join(f"`{each}`" for each in ways)
+            raise SettingsInvalid(
+                f"{name}: they are only used when authentication.by is {wanted}, and it is `{by}`"
+            )
 
 
 def _api_keys(settings: Settings) -> Authenticator:

@@ -97,7 +97,7 @@ OPERATIONS: dict[str, Operation] = {
         parameters=("conversation_id",),
         body=TitleBody,
         asks={"usual": {"title": "What a pod is"}},
-        refusals=(ConversationUnknown, StorageUnavailable),
+        refusals=(ConversationUnknown, RedactionFailed, StorageUnavailable),
     ),
     "DELETE /v1/conversations/{conversation_id}": Operation(
         "Conversations",

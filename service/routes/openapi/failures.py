@@ -47,6 +47,8 @@ _OF_TURNS = frozenset(
 )
 """Codes that nothing but a turn can have."""
 
+_LATER, _FAILED = 429, range(500, 600)
+
 
 def turn_failures() -> tuple[TurnRefused, ...]:
     """Return an example for each status and code that a turn can be refused with."""
@@ -54,8 +56,16 @@ def turn_failures() -> tuple[TurnRefused, ...]:
 
 
 def catalogue_failures() -> tuple[TurnRefused, ...]:
-    """Return an example for each that can be answered when the upstream is only asked something."""
-    return _unlike(each for each in _asked() if each.code not in _OF_TURNS)
+    """Return an example for each that is answered when the upstream is only asked what it offers.
+
+    See `routes/catalogue.py`: that it refuses to tell is `upstream_error`.
+    """
+    return _unlike(
+        each
+        for each in _asked()
+        if each.code not in _OF_TURNS
+        and (each.status_code == _LATER or each.status_code in _FAILED)
+    )
 
 
 def _unlike(examples: Iterable[TurnRefused]) -> tuple[TurnRefused, ...]:

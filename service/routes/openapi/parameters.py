@@ -45,26 +45,26 @@ PARAMETERS: dict[str, Described] = {
         "What the caller calls this request: the same key and body is the same turn.",
         {"type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$"},
     ),
-    "MCP-HEADERS": {
-        "name": "MCP-HEADERS",
-        "in": "header",
-        "description": "Headers for MCP servers, by the name or the url of a configured one.",
-        "content": {
-            JSON: {
-                "schema": {
+    # A text that holds JSON: generators of clients pass over what has `content` for its `schema`.
+    "MCP-HEADERS": _header(
+        "MCP-HEADERS",
+        "A JSON object: the name or the url of a configured MCP server to headers for it.",
+        {
+            "type": "string",
+            "contentMediaType": JSON,
+            "contentSchema": {
+                "type": "object",
+                "additionalProperties": {
                     "type": "object",
                     "additionalProperties": {
-                        "type": "object",
-                        "additionalProperties": {
-                            "type": "string",
-                            "pattern": "^[\\x20-\\x7e]{0,8192}$",
-                        },
+                        "type": "string",
+                        "pattern": "^[\\x20-\\x7e]{0,8192}$",
                     },
                 },
-                "examples": {"usual": {"value": {"cluster": {"X-Namespace": "payments"}}}},
-            }
+            },
+            "examples": ['{"cluster":{"X-Namespace":"payments"}}'],
         },
-    },
+    ),
     "names": _query(
         "names", "`1` adds `event:` to every event.", {"type": "string", "examples": ["1"]}
     ),
@@ -87,6 +87,7 @@ HEADERS: dict[str, Described] = {
     ),
     "Retry-After": _sent("After how many seconds to try again.", {"type": "integer", "minimum": 0}),
     "WWW-Authenticate": _sent("What a credential must be."),
+    "X-Accel-Buffering": _sent("Tells proxies to pass the answer on as it comes.", {"const": "no"}),
     "X-Conversation-Id": _sent("The conversation of the turn.", _UUID),
     "X-Request-Id": _sent("What the turn is called.", _UUID),
     "X-Stream-Ticket": _sent(

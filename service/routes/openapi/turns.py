@@ -37,7 +37,7 @@ from service.routes.openapi.replays import Examples
 from service.routes.openapi.schemas import reference
 
 _EVENTS, _TEXT = "text/event-stream", str(MediaType.TEXT)
-_IDS = ("X-Request-Id", "X-Conversation-Id", "Content-Location")
+_IDS = ("X-Request-Id", "X-Conversation-Id", "Content-Location", "X-Accel-Buffering")
 _QUERIED = (*_IDS, "X-Turnstile-Recording", "Idempotent-Replayed")
 _ASKED = (*_QUERIED, "X-Stream-Ticket")
 _FORMS = ("names", "states")
@@ -51,6 +51,8 @@ _TO_ENTER: tuple[Refusal, ...] = (
     TooManyReaders,
     TooManyTurns,
     TooManyStreams,
+    RedactionFailed,
+    QuotaExceeded,
     LogUnavailable,
     StorageUnavailable,
     Stopping,
@@ -67,9 +69,7 @@ _TO_ASK: tuple[Refusal, ...] = (
     VectorStoreUnknown,
     IdempotencyKeyReused,
     TurnOver,
-    RedactionFailed,
     RateExceeded,
-    QuotaExceeded,
 )
 """What a question can be refused for besides."""
 

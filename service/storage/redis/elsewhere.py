@@ -73,10 +73,11 @@ class Elsewhere:
         Raises:
             TurnUnknown, CursorInvalid, LogUnavailable: see `EmissionLog.reader`.
         """
-        kept = self._followed.get(request_id) or await self.load(request_id, user)
-        kept = self._followed.get(request_id, kept)
-        if not kept.buffer.ids.belongs_to(user):
-            raise TurnUnknown
+        kept = self._followed.get(request_id)
+        if kept is None or not kept.buffer.ids.belongs_to(user):
+            # Of a stranger's turn no more is told than of one that nobody follows here.
+            kept = await self.load(request_id, user)
+            kept = self._followed.get(request_id, kept)
         running = kept.buffer.terminal is None
         # What its owner has said may still be on its way to Redis.
         reader = BufferReader(kept.buffer, after, self._left, ahead=running)

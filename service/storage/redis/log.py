@@ -123,10 +123,9 @@ class RedisLog:
     async def reader(self, request_id: str, after: int, user: str | None = None) -> BufferReader:
         """See `EmissionLog.reader`."""
         buffer = self._turns.find(request_id)
-        if buffer is None:
+        if buffer is None or not buffer.ids.belongs_to(user):
+            # A stranger waits for the answer of Redis as for what is not there, or in vain.
             return await self._reader_elsewhere(request_id, after, user)
-        if not buffer.ids.belongs_to(user):
-            raise TurnUnknown
         own = self._own.get(request_id)
         if own is None and await self._elsewhere.forgotten(request_id):
             self._turns.drop(buffer)

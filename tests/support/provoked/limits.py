@@ -79,6 +79,13 @@ async def _hardly_a_token(_: Path) -> set[Told]:
         return {await ask(app, route) for route in ASKED}
 
 
+@situation(Told(ANSWER, 429, "quota_exceeded"))
+async def _too_few_tokens_to_go_on(_: Path) -> set[Told]:
+    quota, reserved = {"name": "daily", "initial_tokens": 25}, {"reserve_tokens": 10}
+    async with application(WAITS, token_quotas=[quota], quotas=reserved) as app:
+        return {await ask(app, ANSWER, turn=await app.ended(), body=BOTH)}
+
+
 LIMITS = (
     _one_turn_at_a_time,
     _one_stream_at_a_time,
@@ -87,4 +94,5 @@ LIMITS = (
     _one_reader_of_an_answer,
     _one_turn_a_minute,
     _hardly_a_token,
+    _too_few_tokens_to_go_on,
 )

@@ -145,14 +145,20 @@ async def _answers_that_come_too_late(_: Path) -> set[Told]:
         return {await ask(app, ANSWER, turn=paused, body=BOTH)}
 
 
-@situation(*each_of((*ASKED, JUDGE), 422, "redaction_failed"))
+@situation(*each_of((*OPENING, JUDGE, RENAME), 422, "redaction_failed"))
 async def _a_search_that_takes_too_long(_: Path) -> set[Told]:
     endless = {"name": "endless", "pattern": "(a|aa)+$"}
     text = "a" * 40 + "b"
-    limit = {"timeout_s": 0.01}
-    async with application(HELLO, redaction_patterns=[endless], redaction=limit) as app:
-        found = {await ask(app, route, body={"query": text}) for route in ASKED}
-        return found | {await ask(app, JUDGE, body={"request_id": SOME_ID, "text": text})}
+    results = [THREE | {"content": text}, *BOTH["tool_results"][1:]]
+    limit = {"patterns": [endless], "timeout_s": 0.2}
+    async with application(WAITS, redaction=limit) as app:
+        paused = await app.ended()
+        return {
+            *{await ask(app, route, body={"query": text}) for route in ASKED},
+            await ask(app, ANSWER, turn=paused, body={"tool_results": results}),
+            await ask(app, JUDGE, body={"request_id": SOME_ID, "text": text}),
+            await ask(app, RENAME, turn=paused, body={"title": text}),
+        }
 
 
 REFUSALS = (
