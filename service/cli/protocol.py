@@ -6,11 +6,14 @@
    parser keeps whatever comes of these.
 3. Headers that follow a body are dropped: what was decided by those before it stays decided.
 4. What is no request is answered like any other error.
+5. An offer of another protocol is not taken up (RFC 9110, 7.8): llhttp stops after its head, and
+   uvicorn takes what follows, which is the body, for the next request.
 """
 
 import asyncio
 from typing import override
 
+from httptools import HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service.errors import HeadTooLarge, RequestNotHttp, ServiceError
@@ -40,6 +43,7 @@ class TurnstileProtocol(HttpToolsProtocol):
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         super().connection_made(transport)
+        self.parser = _Parser(self)
         self._await_head()
 
     @override
@@ -76,8 +80,9 @@ class TurnstileProtocol(HttpToolsProtocol):
 
     @override
     def on_message_complete(self) -> None:
-        self._in_request = False
-        super().on_message_complete()
+        if not self.parser.should_upgrade():
+            self._in_request = False
+            super().on_message_complete()
 
     @override
     def on_response_complete(self) -> None:
@@ -90,11 +95,15 @@ class TurnstileProtocol(HttpToolsProtocol):
         self._in_head = False
         self._stop_waiting()
         size_bytes = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        # The parser ends where one is raised, and what it raises instead leads to the refusal.
         if size_bytes > HEAD_LIMIT_BYTES or len(self.headers) > FIELDS_LIMIT:
-            # The parser ends here, and what it raises instead leads to the refusal.
             self._refusal = _too_large()
             raise self._refusal
-        super().on_headers_complete()
+        if self.parser.get_method() == b"CONNECT":
+            self._refusal = RequestNotHttp("Nothing is connected to from here.")
+            raise self._refusal
+        if not self.parser.should_upgrade():
+            super().on_headers_complete()
 
     @override
     def send_400_response(self, msg: str) -> None:
@@ -134,6 +143,41 @@ class TurnstileProtocol(HttpToolsProtocol):
         if self._waiting is not None:
             self._waiting.cancel()
             self._waiting = None
+
+
+class _Parser(HttpRequestParser):
+    """Reads on after an offer: from the same head once more, without it."""
+
+    def __init__(self, protocol: TurnstileProtocol) -> None:
+        self._protocol = protocol
+        self._begin()
+
+    @override
+    def feed_data(self, data: bytes) -> None:  # type: ignore[override] # uvicorn has nothing else
+        left = memoryview(data)
+        while left:
+            try:
+                super().feed_data(left)
+            except HttpParserUpgrade as offered:
+                left = left[offered.args[0] :]
+                head = self._head_without_offer()
+                self._begin()
+                super().feed_data(head)
+            else:
+                return
+
+    def _begin(self) -> None:
+        # Also makes a parser that has stopped as good as new.
+        super().__init__(self._protocol)
+        # As uvicorn has it: what follows the last request of a connection is not wrong.
+        self.set_dangerous_leniencies(lenient_data_after_close=True)
+
+    def _head_without_offer(self) -> bytes:
+        version = self.get_http_version().encode()
+        lines = [b"%b %b HTTP/%b" % (self.get_method(), self._protocol.url, version)]
+        headers = self._protocol.headers
+        lines += [b"%b: %b" % each for each in headers if each[0] != b"upgrade"]
+        return b"\r\n".join([*lines, b"", b""])
 
 
 def _too_large() -> HeadTooLarge:

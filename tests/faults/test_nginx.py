@@ -2,11 +2,13 @@
 
 import asyncio
 
+import httpx
 import pytest
+from anyio import connect_tcp
 
 from tests.support.faults.laws import assert_laws, assert_whole
 from tests.support.faults.model_server import Speech, counting, words
-from tests.support.replicas import replicas
+from tests.support.replicas import nginx, replicas
 
 pytestmark = pytest.mark.slow
 
@@ -78,6 +80,52 @@ async def test_large_questions_come_through_and_larger_ones_are_refused(here):
 
     assert_whole(reader)
     assert refused.visit.status == 413
+
+
+@pytest.mark.parametrize("offer", [b"h2c", b"websocket"])
+async def test_a_body_is_no_request_when_offers_of_other_protocols_are_passed_on(here, offer):
+    """It would be the beginning of the next request on that connection: that of somebody else."""
+    hidden = b"\r\n" * 50_000 + b"DELETE /v1/feedback HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Ignore: "
+    head = b"POST /nothing HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: %b\r\n" % offer
+    with nginx([here.each[0].port], passes_upgrades=True) as url:
+        async with httpx.AsyncClient(base_url=url) as other:
+            for _ in range(4):
+                connection = await connect_tcp("127.0.0.1", int(url.rpartition(":")[2]))
+                async with connection:
+                    await connection.send(
+                        b"%bContent-Length: %d\r\n\r\n%b" % (head, len(hidden), hidden)
+                    )
+                    refused = await connection.receive()
+                answers = [await other.get("/livez") for _ in range(4)]
+
+                assert refused.startswith(b"HTTP/1.1 404 ")
+                assert [each.json() for each in answers] == [{"alive": True}] * 4
+
+
+async def test_a_question_that_offers_another_protocol_has_its_answer(here):
+    question = here.model.says("Over HTTP/2?", Speech(words("No.")))
+    offer = {"Connection": "Upgrade", "Upgrade": "h2c"}
+    with nginx([here.each[0].port], passes_upgrades=True) as url:
+        async with httpx.AsyncClient(base_url=url, headers=offer) as client:
+            answered = await client.post("/v1/query", json={"query": question})
+
+    assert (answered.status_code, answered.json()["response"]) == (200, "No.")
+
+
+@pytest.mark.parametrize("size", [9_000, 16_000])
+async def test_heads_come_through_that_the_service_takes(here, size):
+    headers = {"Authorization": f"Bearer {'a' * size}", "X-Groups": "b" * 40_000}
+    async with httpx.AsyncClient(base_url=here.url, headers=headers) as client:
+        answered = await client.get("/v1/info")
+
+    assert answered.status_code == 200
+
+
+async def test_a_head_that_is_too_large_is_refused_by_the_service(here):
+    async with httpx.AsyncClient(base_url=here.url, headers={"X": "a" * 60_000}) as client:
+        refused = await client.get("/v1/info", headers={"Y": "b" * 60_000})
+
+    assert (refused.status_code, refused.json()["code"]) == (431, "head_too_large")
 
 
 async def drains(replica):

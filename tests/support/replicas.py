@@ -193,12 +193,15 @@ _SETTINGS = {
 
 
 @contextmanager
-def nginx(ports: Iterable[int]) -> Iterator[str]:
+def nginx(ports: Iterable[int], *, passes_upgrades: bool = False) -> Iterator[str]:
     """Run nginx in front of processes, and return its address."""
     with TemporaryDirectory(prefix="turnstile-nginx-") as name:
         [port] = _free_ports(1)
         place = Path(name)
-        (place / "nginx.conf").write_text(configured(NGINX.read_text(), port, ports, place))
+        text = configured(NGINX.read_text(), port, ports, place)
+        if passes_upgrades:
+            text = _passing_upgrades(text)
+        (place / "nginx.conf").write_text(text)
         command = [_program(), "-p", name, "-c", "nginx.conf", "-e", "stderr", "-g", _directives()]
         with (
             (place / "said").open("w+") as said,
@@ -220,6 +223,19 @@ def configured(text: str, port: int, ports: Iterable[int], place: Path) -> str:
     places = "".join(f"    {each} {place}/{each};\n" for each in _PLACES.split())
     text, https = re.subn(r"(?m)^http \{\n", f"http {{\n{places}", text)
     assert (listens, pids, https) == (1, 1, 1)
+    return text
+
+
+def _passing_upgrades(text: str) -> str:
+    """Return a configuration that passes them on, as is usual for WebSockets."""
+    text, headers = re.subn(
+        r'(?m)^( *proxy_set_header) Connection "";$',
+        r"\1 Upgrade $http_upgrade;\n\1 Connection $connection_upgrade;",
+        text,
+    )
+    wanted = 'map $http_upgrade $connection_upgrade {\n default upgrade;\n "" "";\n}\n'
+    text, https = re.subn(r"(?m)^http \{\n", f"http {{\n{wanted}", text)
+    assert (headers, https) == (1, 1)
     return text
 
 
