@@ -63,7 +63,7 @@ def services_on(
     return Services(
         settings=settings,
         gate=_gate(settings),
-        redactor=open_redactor(settings.redaction, settings.redaction_patterns),
+        redactor=open_redactor(settings.redaction, settings.redaction.patterns),
         log=shared.log,
         upstream=upstream,
         database=kept.database,
@@ -86,7 +86,7 @@ def services_on(
 
 
 def _metrics(settings: Settings) -> Metrics:
-    return Metrics(names(settings.redaction, settings.redaction_patterns))
+    return Metrics(names(settings.redaction, settings.redaction.patterns))
 
 
 def _gate(settings: Settings) -> Gate:
@@ -111,8 +111,9 @@ def _settler(
     admission = Admission(
         shared.claims,
         kept.claims,
+        kept.turns,
         shared.log,
-        start_s=2 * settings.upstream.request_timeout_s + settings.redis.timeout_s,
+        start_s=settings.start_s,
         turn_s=settings.turn_timeout_s,
         kept_s=settings.log_ttl_s,
     )

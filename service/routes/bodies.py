@@ -28,11 +28,22 @@ Identifier = Annotated[str, Field(min_length=1, max_length=256)]
 type Few[Item] = Annotated[list[Item], FailFast(), Field(max_length=100)]
 """A list that is refused at its first fault: a body could hold a million of them."""
 
+_FIELDS_LIMIT = 100
+"""More than any part of a request knows."""
+
 
 class Body(BaseModel):
     """A part of a request; fields that are not known are refused."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def fields_are_few(cls, value: object) -> object:
+        """Each that is not known costs as much as a whole question, so many are not looked at."""
+        if isinstance(value, dict) and len(value) > _FIELDS_LIMIT:
+            raise ValueError(f"may have at most {_FIELDS_LIMIT} fields")
+        return value
 
 
 class AttachmentBody(Body):

@@ -7,7 +7,7 @@ file's table of that name and are called `TURNSTILE_<GROUP>_<NAME>`.
 
 import os
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_settings import (
@@ -28,7 +28,6 @@ from service.settings.access import (
 )
 from service.settings.data import (
     DatabaseSettings,
-    PatternSettings,
     QuotaSettings,
     QuotasSettings,
     RedactionSettings,
@@ -55,6 +54,9 @@ _NOT_SETTINGS = frozenset(
     {CONFIG_VARIABLE, "TURNSTILE_PYTHON", "TURNSTILE_LAB_CACHE", "TURNSTILE_CLIENTS_CACHE"}
 )
 """Variables of the command line and of the scripts in `deploy/`."""
+
+_PEER_TRIPS = 6
+"""How often a turn that starts waits for Redis and for the database, at most."""
 
 _SYSTEM_PROMPT = "You are a helpful assistant."
 
@@ -102,9 +104,6 @@ class Settings(BaseSettings):
     )
     role_rules: tuple[RuleSettings, ...] = Field(
         (), max_length=1_000, description="Rules by which claims give roles (a table each)."
-    )
-    redaction_patterns: tuple[PatternSettings, ...] = Field(
-        (), max_length=100, description="Own patterns of what must not leave (a table each)."
     )
     token_quotas: tuple[QuotaSettings, ...] = Field(
         (), max_length=20, description="Quotas of tokens (a table each)."
@@ -228,12 +227,26 @@ class Settings(BaseSettings):
         """A name stands for one thing."""
         if (self.default_provider is None) != (self.default_model is None):
             raise ValueError("default_provider and default_model must be given together")
-        named = ("mcp_servers", "client_tools", "api_keys", "redaction_patterns", "token_quotas")
-        for what in named:
-            names = [each.name for each in getattr(self, what)]
-            if len(set(names)) < len(names):
+        named: dict[str, tuple[Any, ...]] = {
+            "mcp_servers": self.mcp_servers,
+            "client_tools": self.client_tools,
+            "api_keys": self.api_keys,
+            "token_quotas": self.token_quotas,
+            "redaction.patterns": self.redaction.patterns,
+        }
+        for what, tables in named.items():
+            if len({each.name for each in tables}) < len(tables):
                 raise ValueError(f"{what}: two have the same name")
         return self
+
+    @property
+    def start_s(self) -> float:
+        """How long a turn can take to start: what it may have to wait for, all in all."""
+        # The catalogue may be asked for twice; it is redaction and a turn in the way that are
+        # waited for once.
+        peers = self.redis.timeout_s + self.database.timeout_s
+        once = self.redaction.timeout_s + self.interrupt_wait_s
+        return 2 * self.upstream.request_timeout_s + once + _PEER_TRIPS * peers
 
     @classmethod
     def settings_customise_sources(

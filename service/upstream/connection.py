@@ -31,7 +31,7 @@ from service.errors import SettingsInvalid, UpstreamError, UpstreamReset
 from service.settings.groups import UpstreamSettings
 from service.upstream.bounded_body import EVENT_STREAM, bound
 from service.upstream.faults import fault, reading, translated
-from service.upstream.quoted_secrets import long_enough, without_secrets
+from service.upstream.quoted_secrets import quotable, secrets_in, without_secrets
 from service.upstream.text import utf8
 from statemachine import FrameReader, FrameTooLarge
 
@@ -60,7 +60,10 @@ class Connection:
     def __post_init__(self) -> None:
         self._tls = _tls(self.settings)
         key = self.settings.api_key
-        self._secrets = long_enough([key.get_secret_value()] if key else [])
+        self._secrets = (
+            *quotable([key.get_secret_value()] if key else []),
+            *secrets_in(str(self.settings.url or "")),
+        )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

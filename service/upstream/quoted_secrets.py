@@ -1,6 +1,10 @@
 """Credentials that a server quotes, in errors or elsewhere: known ones are taken out."""
 
-from collections.abc import Iterable
+import json
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+
+import httpx
 
 from service.domain import Plan
 
@@ -8,19 +12,32 @@ _REMOVED = b"[removed]"
 _SHORTEST = 8
 """What is shorter is no secret, and could be a part of any word."""
 
-_BEARER = "bearer "
-
 
 def secrets_of(plan: Plan) -> tuple[str, ...]:
     """Return the values that MCP servers get as headers."""
-    values = [value for server in plan.mcp_servers for value in server.headers.values()]
-    bare = (each[len(_BEARER) :] if each.lower().startswith(_BEARER) else each for each in values)
-    return long_enough(bare)
+    return quotable(value for server in plan.mcp_servers for value in server.headers.values())
 
 
-def long_enough(secrets: Iterable[str]) -> tuple[str, ...]:
-    """Return what can be told from any other word."""
-    return tuple(each for each in secrets if len(each) >= _SHORTEST)
+def secrets_in(url: str) -> tuple[str, ...]:
+    """Return the password that stands in an address, and the header that is made of it."""
+    address = httpx.URL(url)
+    if not address.password:
+        return ()
+    named = f"{address.username}:{address.password}"
+    return quotable((address.password, b64encode(named.encode()).decode()))
+
+
+def quotable(secrets: Iterable[str]) -> tuple[str, ...]:
+    """Return what can be told from any other word, as a server may write it."""
+    written = (each for secret in secrets for each in _written(secret) if len(each) >= _SHORTEST)
+    return tuple(dict.fromkeys(written))
+
+
+def _written(secret: str) -> Iterator[str]:
+    # The first word may be the scheme, which is left out where a credential is quoted.
+    for each in (secret, secret.partition(" ")[2]):
+        yield each
+        yield json.dumps(each)[1:-1]
 
 
 def without_secrets(said: bytes, secrets: Iterable[str]) -> bytes:

@@ -1,12 +1,14 @@
 """Credentials that a server quotes reach neither clients nor logs nor recordings."""
 
+import json
+
 import pytest
 
 from service.errors import UpstreamError
 from service.upstream.quoted_secrets import secrets_of, without_secrets
 from tests.support import responses_chunks as responses
 from tests.support.plans import mcp_server, payloads_of, plan
-from tests.support.stack import FakeStack, held, live, mocked, running, says, streams
+from tests.support.stack import URL, FakeStack, held, live, mocked, running, says, streams
 
 SECRET = "0wn-secret-value"
 TOOLS = mcp_server(**{"x-own": SECRET, "authorization": "Bearer c4ller-token", "x-team": "r"})
@@ -14,7 +16,27 @@ ASKED = plan(mcp_servers=(TOOLS,))
 
 
 def test_values_of_headers_are_secrets_unless_they_are_very_short():
-    assert secrets_of(ASKED) == (SECRET, "c4ller-token")
+    assert secrets_of(ASKED) == (SECRET, "Bearer c4ller-token", "c4ller-token")
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "Basic", "Token", "Splunk"])
+def test_a_credential_is_taken_out_with_and_without_its_scheme(scheme):
+    secrets = secrets_of(
+        plan(mcp_servers=(mcp_server(authorization=f"{scheme} am9lOmh1bnRlcjI="),))
+    )
+
+    assert (
+        without_secrets(b"bad credential am9lOmh1bnRlcjI=", secrets) == b"bad credential [removed]"
+    )
+    assert b"am9l" not in without_secrets(f"sent: {scheme} am9lOmh1bnRlcjI=".encode(), secrets)
+
+
+@pytest.mark.parametrize("value", ['a "quoted" word', r"back\slash", '{"key": "a-long-value"}'])
+def test_a_secret_is_taken_out_as_json_writes_it(value):
+    secrets = secrets_of(plan(mcp_servers=(mcp_server(**{"x-own": value}),)))
+
+    assert without_secrets(value.encode(), secrets) == b"[removed]"
+    assert json.loads(without_secrets(json.dumps(value).encode(), secrets)) == "[removed]"
 
 
 def test_secrets_are_taken_out_wherever_they_stand():
@@ -42,6 +64,18 @@ async def test_a_stream_that_quotes_a_secret_does_not_show_it(quoted):
         said = b"".join(await payloads_of(upstream.prepare(ASKED)))
 
     assert quoted.encode() not in said
+    assert b"It is [removed]." in said
+
+
+@pytest.mark.parametrize("quoted", ["long p@ssword", "am9lOmxvbmcgcEBzc3dvcmQ="])
+async def test_a_password_in_the_address_of_a_server_is_a_secret(quoted):
+    stream = streams(responses.created(), responses.text("m1", f"It is {quoted}."))
+    server = FakeStack().on("POST", "/v1/responses", stream)
+    address = URL.replace("://", "://joe:long%20p%40ssword@")
+    async with running(server, url=address) as upstream:
+        said = b"".join(await payloads_of(upstream.prepare(ASKED)))
+
+    assert server.asked[-1].headers["authorization"] == "Basic am9lOmxvbmcgcEBzc3dvcmQ="
     assert b"It is [removed]." in said
 
 

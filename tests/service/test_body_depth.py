@@ -1,4 +1,4 @@
-"""How deep and how many the values of a body may be."""
+"""How deep and how many the values of a body may be, and how many fields it may have."""
 
 import json
 import time
@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import RequestInvalid
-from service.routes.parsing import DEPTH_LIMIT, VALUES_LIMIT, check_bounds
+from service.routes.bodies import TurnBody
+from service.routes.parsing import DEPTH_LIMIT, VALUES_LIMIT, check_bounds, parse
 from tests.support.applications import QUERY, TURNS, application
 from tests.support.upstreams import Script, answer
 from tests.support.waiting_turns import DONE, GOES_ON, WAITS
@@ -123,6 +124,47 @@ async def test_a_result_of_a_tool_is_bounded_too():
             refused = await again.json()
 
     assert (again.status, refused["code"]) == (422, "request_invalid")
+
+
+# Fields.
+
+MANY = {f"field_{number}": 0 for number in range(40_000)}
+LOG = {"attachment_type": "log", "content_type": "text/plain", "content": ""}
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        (MANY, "body"),
+        ({"attachments": [LOG | MANY]}, "attachments.0"),
+        ({"client_tools": [{"name": "a"} | MANY]}, "client_tools.0"),
+    ],
+    ids=["a question", "an attachment", "a tool"],
+)
+async def test_very_many_unknown_fields_are_one_mistake(fields, named):
+    made = await refusal(json.dumps(QUERY | fields).encode())
+
+    assert made == (422, "request_invalid", f"{named}: Value error, may have at most 100 fields")
+
+
+async def test_the_parameters_of_a_tool_may_have_many_names():
+    body = QUERY | {"client_tools": [{"name": "a", "parameters": MANY}]}
+    async with application(ANSWER) as app:
+        made, _ = await app.ask("POST", TURNS, body)
+
+    assert made.status == 200
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "fields", [MANY, {"attachments": [LOG | MANY]}], ids=["a question", "an attachment"]
+)
+def test_refusing_unknown_fields_takes_no_time(fields):
+    begun = time.thread_time()
+    with pytest.raises(RequestInvalid):
+        parse(TurnBody, QUERY | fields)
+
+    assert time.thread_time() - begun < 0.01
 
 
 # Whatever is sent.

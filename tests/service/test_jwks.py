@@ -123,6 +123,26 @@ async def test_nothing_is_sent_to_the_issuer_but_the_question(server, sent):
     assert "authorization" not in asked.headers
 
 
+async def test_who_comes_while_short_lived_keys_are_renewed_waits_for_them(server, sent):
+    """They end before the issuer may be asked again because of a token."""
+    arrived = anyio.Event()
+    taken = []
+
+    async def ask():
+        taken.append(await is_taken(authenticator, sent))
+
+    async with recognising(server, keys_ttl_s=2.0, keys_stale_s=0.0) as authenticator:
+        assert await is_taken(authenticator, sent)
+        server.says(arrived, GOOD)
+        await anyio.sleep(2.1)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
+            await anyio.sleep(1)
+            arrived.set()
+
+    assert taken == [True]
+
+
 # Rotation.
 
 

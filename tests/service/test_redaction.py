@@ -136,7 +136,7 @@ async def test_a_pattern_of_nothing_replaces_nothing():
 def test_a_pattern_that_is_none_is_refused_at_the_start(pattern):
     wrong = PatternSettings(name="wrong", pattern=pattern)
 
-    with pytest.raises(SettingsInvalid, match="redaction_patterns: wrong is no regular expression"):
+    with pytest.raises(SettingsInvalid, match="patterns: wrong is no regular expression"):
         own(BADGE, wrong)
 
 
@@ -206,9 +206,9 @@ def test_own_patterns_and_built_in_ones_end_together(text):
 
 
 def test_the_names_are_those_that_can_be_counted():
-    settings = Settings(redaction_patterns=[BADGE])
+    settings = Settings(redaction={"patterns": [BADGE]})
 
-    assert names(settings.redaction, settings.redaction_patterns) == (
+    assert names(settings.redaction, settings.redaction.patterns) == (
         "private_key",
         "api_key",
         "password",

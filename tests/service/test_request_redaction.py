@@ -14,7 +14,7 @@ HELLO = Script(answer("Hello"))
 SECRET = "MAY-NOT-LEAVE-1234"
 CLEARED = "[redacted: badge]"
 BADGE = {"name": "badge", "pattern": r"MAY-NOT-LEAVE-\d+"}
-FINDS = {"redaction_patterns": [BADGE]}
+FINDS = {"redaction": {"patterns": [BADGE]}}
 QUESTION = f"Who has {SECRET}?"
 SEEN = f"seen: {SECRET}, {SECRET}"
 LOG = {"attachment_type": "log", "content_type": "text/plain", "content": SEEN}
@@ -196,7 +196,7 @@ async def test_what_is_said_of_a_turn_is_searched(tmp_path):
 
 @pytest.mark.parametrize("target", [TURNS, "/v1/query"])
 async def test_what_cannot_be_searched_in_time_is_not_asked(target, log):
-    slow = {"redaction_patterns": [ENDLESS_SEARCH], "redaction": {"timeout_s": 0.05}}
+    slow = {"redaction": {"patterns": [ENDLESS_SEARCH], "timeout_s": 0.05}}
     async with application(HELLO, **slow) as app:
         refused, body = await app.ask("POST", target, QUERY | {"query": "a" * 5_000 + "b"})
         _, listed = await app.ask("GET", "/v1/conversations")
@@ -207,7 +207,7 @@ async def test_what_cannot_be_searched_in_time_is_not_asked(target, log):
 
 
 async def test_answers_that_cannot_be_searched_in_time_leave_the_turn_waiting():
-    slow = {"redaction_patterns": [ENDLESS_SEARCH], "redaction": {"timeout_s": 0.05}}
+    slow = {"redaction": {"patterns": [ENDLESS_SEARCH], "timeout_s": 0.05}}
     async with application(WAITS, GOES_ON, **slow) as app:
         turn = await app.ended()
         said = {"call_id": "c1", "content": "a" * 5_000 + "b"}

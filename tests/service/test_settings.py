@@ -173,6 +173,7 @@ def test_what_is_wrong_in_a_file_is_named_and_not_repeated(configured, text, nam
 
 
 SERVER = '[[mcp_servers]]\nname = "a"\nurl = "http://a.test"\n'
+PATTERN = '[[redaction.patterns]]\nname = "a"\npattern = "a"\n'
 TOOL = '[[client_tools]]\nname = "a"\n'
 
 
@@ -181,6 +182,9 @@ TOOL = '[[client_tools]]\nname = "a"\n'
     [
         (SERVER * 2, "mcp_servers: two have the same name"),
         (TOOL * 2, "client_tools: two have the same name"),
+        (PATTERN * 2, "redaction.patterns: two have the same name"),
+        ("[database]\ncheckpoint_s = 5.1", "database: Value error, lease_s must be at least twice"),
+        ("[database]\nlease_s = 8.9", "checkpoint_s and once timeout_s"),
         ('default_model = "a"', "default_provider and default_model must be given together"),
         ('default_provider = "a"', "default_provider and default_model must be given together"),
     ],

@@ -136,7 +136,7 @@ async def _given(reply: Reply, asked: Asked) -> httpx.Response:
 async def mocked(stack: FakeStack) -> AsyncIterator[None]:
     """Let the server answer every request of this process to its address."""
     async with respx.mock(assert_all_called=False, using="httpx") as router:
-        router.route(url__startswith=f"{URL}/").mock(side_effect=stack.answer)
+        router.route(host=httpx.URL(URL).host).mock(side_effect=stack.answer)
         yield
 
 

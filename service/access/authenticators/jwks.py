@@ -24,7 +24,10 @@ _RETRY_S = 10.0
 """When an issuer that could not be reached is asked again."""
 
 _COOLDOWN_S = 5.0
-"""How long tokens with unknown keys cause no other look: anybody can send those."""
+"""How long tokens with unknown keys cause no other look: anybody can send those.
+
+It is never longer than keys live: whoever comes when they end waits for the next look.
+"""
 
 _KEYS_LIMIT = 100
 
@@ -40,6 +43,7 @@ class IssuerKeys:
         self._url = str(settings.jwks_url)
         self._algorithms = settings.algorithms
         self._ttl_s = settings.keys_ttl_s
+        self._cooldown_s = min(_COOLDOWN_S, settings.keys_ttl_s)
         self._good_for_s = settings.keys_ttl_s + settings.keys_stale_s
         self._patience_s = 2 * settings.timeout_s
         self._keys: Keys = {}
@@ -79,12 +83,14 @@ class IssuerKeys:
         return {} if too_old else self._keys
 
     def _may_ask(self) -> bool:
-        return anyio.current_time() >= self._tried_at + _COOLDOWN_S
+        return anyio.current_time() >= self._tried_at + self._cooldown_s
 
     async def _keep_fresh(self) -> None:
         while True:
             await self._renew()
             self._tried_at = anyio.current_time()
+            if self._answering:
+                self._fetched_at = self._tried_at
             tried, self._tried, self._wanted = self._tried, anyio.Event(), anyio.Event()
             tried.set()
             with anyio.move_on_after(self._ttl_s if self._answering else _RETRY_S):
@@ -98,7 +104,6 @@ class IssuerKeys:
             logger.warning("keys.not_renewed", reason=str(failed), known=len(self._known()))
             return
         self._answering = True
-        self._fetched_at = anyio.current_time()
         if not self._keys:
             logger.warning("keys.none_usable")
 

@@ -7,6 +7,7 @@ import anyio
 from tests.support.applications import QUERY, application
 from tests.support.described import Told
 from tests.support.offers import OFFER
+from tests.support.people import used_by
 from tests.support.provoked.situation import (
     ANSWER,
     DELETE,
@@ -120,6 +121,30 @@ async def _another_turn_of_the_conversation(_: Path) -> set[Told]:
 
 
 @situation(
+    *each_of((START, QUERIED, DELETE, ANSWER), 409, "conversation_busy"),
+    Told(ANSWER, 409, "not_awaiting"),
+)
+async def _what_somebody_else_does_in_the_conversation(_: Path) -> set[Told]:
+    people = {"alice": (), "carol": ("granted",)}
+    roles = {"roles": {"granted": ["query_others_conversations"]}}
+    async with used_by(people, WAITS, GOES_ON, WAITS, ENDLESS, authorization=roles) as app:
+        alice, carol = app["alice"], app["carol"]
+        answered = await alice.ended()
+        await ask(carol, ANSWER, turn=answered, body=BOTH)
+        found = {await ask(alice, ANSWER, turn=answered, body=BOTH)}
+        paused = await alice.goes_on(answered)
+        here = paused.headers["x-conversation-id"]
+        async with carol.turn(conversation_id=here) as turn:
+            await turn.part()
+            body = QUERY | {"conversation_id": here}
+            found |= {await ask(alice, route, body=body) for route in ASKED}
+            found |= {await ask(alice, DELETE, turn=paused)}
+            found |= {await ask(alice, ANSWER, turn=paused, body=BOTH)}
+            await carol.interrupt(turn)
+    return found
+
+
+@situation(
     Told(ANSWER, 409, "not_awaiting"),
     Told(ANSWER, 409, "answers_differ"),
     Told(ANSWER, 422, "request_invalid"),
@@ -168,6 +193,7 @@ REFUSALS = (
     _repetitions_that_are_none,
     _a_repetition_that_comes_too_late,
     _another_turn_of_the_conversation,
+    _what_somebody_else_does_in_the_conversation,
     _answers_that_nobody_waits_for,
     _answers_that_come_too_late,
     _a_search_that_takes_too_long,
