@@ -1,6 +1,6 @@
 /** Who is signed in, with the way out. */
 
-import { factList } from "./elements.js";
+import { element, factList } from "./elements.js";
 
 const byId = (id) => document.getElementById(id);
 
@@ -22,19 +22,20 @@ export class Account {
     });
   }
 
-  /** Shows a person, or nobody for null. */
+  /** Shows a person, also one whom the service does not name, or nobody for null. */
   show(person) {
     this.#menu.hidden = person === null;
     if (person === null) return;
     const { user, name, roles } = person;
-    byId("account-name").textContent = name;
-    byId("account-initial").textContent = [...name.toUpperCase()][0] ?? "";
+    byId("account-name").textContent = name ?? "Account";
+    byId("account-initial").textContent = [...(name ?? "?").toUpperCase()][0];
     const facts = factList([
       ["Signed in as", name],
       ["User", user === name ? null : user],
       ["Roles", roles.join(", ")],
     ]);
-    byId("account-facts").replaceChildren(facts);
+    const unnamed = element("p", { class: "hint" }, "The service has not said who you are.");
+    byId("account-facts").replaceChildren(name === null ? unnamed : facts);
   }
 
   #close() {

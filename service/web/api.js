@@ -23,6 +23,8 @@ const UNREACHABLE = {
 export class Api {
   #credential;
   #refused;
+  // Counts who uses the page, one after the other.
+  #visit = 0;
 
   /**
    * @param {() => ?string} credential
@@ -33,16 +35,23 @@ export class Api {
     this.#refused = refused;
   }
 
-  /** @returns {Promise<Told>} it is never rejected */
+  /** See `call`. */
   get(path) {
     return this.call("GET", path);
   }
 
-  /** @returns {Promise<Told>} it is never rejected */
+  /** Whoever uses the page leaves it: what is still on its way for them is for nobody else. */
+  leave() {
+    this.#visit += 1;
+  }
+
+  /** @returns {Promise<Told>} it is never rejected, nor resolved once whoever has called has left */
   async call(method, path, body) {
+    const visit = this.#visit;
     const credential = this.#credential();
     const told = await callWith(credential, method, path, body);
-    // Whoever has signed in meanwhile is not asked again.
+    if (visit !== this.#visit) return new Promise(() => {});
+    // Another credential of the same user is not refused with this one.
     if (told.problem?.status === 401 && credential === this.#credential()) this.#refused(told.problem);
     return told;
   }

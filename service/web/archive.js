@@ -1,7 +1,7 @@
 /** Opens conversations that are stored, a page of turns at a time. */
 
 import { element } from "./elements.js";
-import { aboutWords, drawStream, isOpen, turnsOf } from "./past_turns.js";
+import { aboutWords, drawStream, isCut, isOpen, turnsOf } from "./past_turns.js";
 import { TurnView } from "./turn_view.js";
 
 const PAGE = 50;
@@ -31,14 +31,13 @@ export class Archive {
    * Reads the last turns of a conversation.
    * @returns {Promise<?{data: ?object, problem: ?object}>} null when another one was asked for since
    */
-  async read(id, cursor = null) {
+  async read(id) {
     const asked = (this.#asked += 1);
-    const from = cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`;
-    const told = await this.#api.get(`/v1/conversations/${encodeURIComponent(id)}?limit=${PAGE}${from}`);
+    const told = await this.#read(id, null);
     return asked === this.#asked ? told : null;
   }
 
-  /** Nothing that is on its way shall be shown any more. */
+  /** The conversation that is on its way shall not be shown any more. */
   leave() {
     this.#asked += 1;
   }
@@ -62,6 +61,20 @@ export class Archive {
     return views.at(-1) ?? null;
   }
 
+  /** Reads a page, and those before it until every turn on it is whole. */
+  async #read(id, cursor) {
+    let told = await this.#page(id, cursor);
+    while (told.problem === null && isCut(told.data)) {
+      told = together(await this.#page(id, told.data.earlier_cursor), told);
+    }
+    return told;
+  }
+
+  #page(id, cursor) {
+    const from = cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`;
+    return this.#api.get(`/v1/conversations/${encodeURIComponent(id)}?limit=${PAGE}${from}`);
+  }
+
   #turn(id, streams, answerCalls) {
     const last = streams.at(-1);
     const [first] = streams;
@@ -80,9 +93,10 @@ export class Archive {
     const button = element("button", { type: "button", class: "quiet earlier" }, "Show earlier turns");
     button.addEventListener("click", async () => {
       button.disabled = true;
-      const told = await this.read(id, cursor);
+      const told = await this.#read(id, cursor);
       button.disabled = false;
-      if (told === null) return;
+      // The page shows another conversation since.
+      if (!button.isConnected) return;
       if (told.problem !== null) button.textContent = `${told.problem.response} Try again`;
       else this.#prepend(button, id, told.data);
     });
@@ -102,4 +116,10 @@ export class Archive {
     this.#painter.flush();
     this.#scroller.scrollTop = scrollTop + this.#scroller.scrollHeight - scrollHeight;
   }
+}
+
+function together(earlier, later) {
+  if (earlier.problem !== null) return earlier;
+  const turns = [...earlier.data.turns, ...later.data.turns];
+  return { ...earlier, data: { ...earlier.data, turns } };
 }

@@ -9,6 +9,9 @@ export class Composer {
   #stop = byId("stop");
   #cut = byId("cut");
   #mayAsk = true;
+  // Whether a question may be sent, for all that the turn and the conversation say.
+  #ready = true;
+  #held = false;
 
   /** @param {{send: (query: string) => void, stop: () => void, cut: () => void}} commands */
   constructor({ send, stop, cut }) {
@@ -33,7 +36,17 @@ export class Composer {
     this.#query.disabled = !ask;
     this.#query.placeholder = ask ? "Ask a question" : "You may read here, but not ask";
     this.#stop.hidden = !stop;
-    if (!ask) this.#send.disabled = true;
+    this.#offer();
+  }
+
+  /** While this holds no question is sent: it is not settled yet in which conversation it is. */
+  hold(held) {
+    this.#held = held;
+    this.#offer();
+  }
+
+  get held() {
+    return this.#held;
   }
 
   /** Forgets what was written. */
@@ -44,6 +57,10 @@ export class Composer {
 
   focus() {
     this.#query.focus();
+  }
+
+  get focused() {
+    return document.activeElement === this.#query;
   }
 
   /** A turn is under way, but there is no connection to it. */
@@ -70,10 +87,15 @@ export class Composer {
 
   #allow({ send, stop, cut }) {
     const focused = document.activeElement;
-    this.#send.disabled = !(send && this.#mayAsk);
+    this.#ready = send;
+    this.#offer();
     this.#stop.disabled = !stop;
     this.#cut.disabled = !cut;
     if (focused?.disabled) this.#query.focus({ preventScroll: true });
+  }
+
+  #offer() {
+    this.#send.disabled = !(this.#ready && this.#mayAsk) || this.#held;
   }
 
   #grow() {

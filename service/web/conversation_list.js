@@ -29,7 +29,7 @@ export class ConversationList {
    * @param {{list: Element, more: Element, notice: Element}} places
    * @param {(action: string) => boolean} may
    * @param {{open: Function, removed: Function, listed: Function}} told `listed` is called with how
-   *   many there are
+   *   many there are, null when that is not known or not for the user to know
    */
   constructor({ list, more, notice }, api, may, told) {
     this.#api = api;
@@ -48,10 +48,13 @@ export class ConversationList {
 
   /** Brings the list up to date; what was loaded further down stays. */
   async load() {
-    if (!this.#may("list_conversations")) return;
+    if (!this.#may("list_conversations")) {
+      this.#told.listed(null);
+      return;
+    }
     const turn = (this.#loading += 1);
     const { data, problem } = await this.#api.get(`${ROUTE}?limit=${PAGE}`);
-    // Somebody has asked again, or signed out.
+    // Somebody has asked again.
     if (turn !== this.#loading) return;
     if (problem !== null) this.#fail(problem);
     else this.#merge(data);
@@ -72,16 +75,17 @@ export class ConversationList {
   /** Takes a conversation out that is no longer there. */
   drop(id) {
     this.#rows.get(id)?.element.remove();
-    this.#rows.delete(id);
-    this.#tell();
+    if (this.#rows.delete(id)) this.#tell();
   }
 
   clear() {
-    this.#loading += 1;
     this.#rows.clear();
     this.#cursor = null;
     this.#list.replaceChildren();
-    this.#tell();
+    this.#more.hidden = true;
+    this.#more.disabled = false;
+    this.#notice.replaceChildren();
+    this.#told.listed(null);
   }
 
   async #loadMore() {
@@ -138,7 +142,8 @@ export class ConversationList {
     this.#told.listed(size);
   }
 
-  #fail({ response }) {
+  #fail({ status, response }) {
+    if (status === 403) this.#told.listed(null);
     const again = element("button", { type: "button", class: "quiet" }, "Try again");
     again.addEventListener("click", () => this.load());
     this.#notice.replaceChildren(element("span", {}, `The list cannot be shown. ${response}`), again);

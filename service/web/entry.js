@@ -16,6 +16,7 @@ export class Entry {
   #signIn = new SignIn((stated) => this.#enterAs(stated));
   #account = new Account(() => this.#signOut());
   #told;
+  #again = null;
   // Who waits for another credential.
   #waiting = [];
 
@@ -34,7 +35,12 @@ export class Entry {
 
   /** Whether somebody has signed in. */
   get signedIn() {
-    return this.#identity.person !== null;
+    return this.#identity.credential !== null;
+  }
+
+  /** For whom the service takes the user, null while it has not told. */
+  get user() {
+    return this.#identity.user;
   }
 
   may(action) {
@@ -50,22 +56,24 @@ export class Entry {
 
   /** Asks the service who this is, and lets them in. */
   async enter() {
-    const problem = await this.#identity.load();
-    if (problem?.status === 401) this.#signIn.show(problem);
-    else this.#letIn(problem);
+    clearTimeout(this.#again);
+    // Who has a credential can go before the service has said anything of it.
+    this.#account.show(this.#identity.person);
+    const problem = await this.#identity.load(this.api);
+    if (problem?.status !== 401) this.#letIn(problem);
     document.body.dataset.entered = "yes";
     if (problem !== null && mayPass(problem)) {
-      setTimeout(() => this.enter(), (problem.retry_after_s ?? AGAIN_S) * 1_000);
+      this.#again = setTimeout(() => this.enter(), (problem.retry_after_s ?? AGAIN_S) * 1_000);
     }
   }
 
   async #enterAs(stated) {
-    const { problem, changed } = await this.#identity.signIn(stated);
-    if (problem !== null) return problem;
-    if (changed) this.#told.left();
+    const { problem, taken, changed } = await this.#identity.signIn(stated);
+    if (!taken) return problem;
+    if (changed) this.#leave();
     this.#signIn.hide();
     this.#answer(changed ? null : this.#identity.credential);
-    this.#letIn(null);
+    this.#letIn(problem);
     return null;
   }
 
@@ -77,10 +85,14 @@ export class Entry {
 
   #signOut() {
     this.#identity.signOut();
-    this.#told.left();
+    this.#leave();
     this.#answer(null);
-    this.#account.show(null);
     this.enter();
+  }
+
+  #leave() {
+    this.api.leave();
+    this.#told.left();
   }
 
   #answer(credential) {

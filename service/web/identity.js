@@ -3,6 +3,7 @@
 import { callWith } from "./api.js";
 
 const KEY = "turnstile.credential";
+const ROUTE = "/v1/authorized";
 // What a header can hold; anything else was not copied well.
 const CREDENTIAL = /^[\x21-\x7e]+$/;
 
@@ -24,9 +25,14 @@ export class Identity {
     return sessionStorage.getItem(KEY);
   }
 
-  /** What the service takes the user for, null where nobody has signed in. */
+  /** For whom the service takes the user, null while it has not told. */
+  get user() {
+    return this.#user;
+  }
+
+  /** Who has signed in, null where nobody has; `user` and `name` are null as long as `user` is. */
   get person() {
-    if (this.credential === null || this.#user === null) return null;
+    if (this.credential === null) return null;
     return { user: this.#user, name: this.#name || this.#user, roles: this.#roles };
   }
 
@@ -35,26 +41,28 @@ export class Identity {
   }
 
   /** Asks the service who this is; returns why it does not say so, null when it does. */
-  async load() {
-    const { data, problem } = await callWith(this.credential, "POST", "/v1/authorized");
+  async load(api) {
+    const { data, problem } = await api.call("POST", ROUTE);
     this.#know(data);
     return problem;
   }
 
   /**
    * Takes another credential, when the service takes it.
-   * @returns {Promise<{problem: ?object, changed: boolean}>} `changed`: it is somebody else's
+   * @returns {Promise<{problem: ?object, taken: boolean, changed: boolean}>} `taken`: it is kept,
+   *   also when the service does not say whose it is; `changed`: it is somebody else's
    */
   async signIn(stated) {
     const credential = stated.trim().replace(/^bearer\s+/i, "");
-    if (!CREDENTIAL.test(credential)) return { problem: UNREADABLE, changed: false };
-    const { data, problem } = await callWith(credential, "POST", "/v1/authorized");
+    if (!CREDENTIAL.test(credential)) return { problem: UNREADABLE, taken: false, changed: false };
+    const { data, problem } = await callWith(credential, "POST", ROUTE);
     // Who may not ask who they are is somebody nevertheless.
-    if (problem !== null && problem.status !== 403) return { problem, changed: false };
+    const taken = problem === null || problem.status === 403;
+    if (!taken) return { problem, taken, changed: false };
     const before = this.#user;
     sessionStorage.setItem(KEY, credential);
     this.#know(data);
-    return { problem: null, changed: before === null || before !== this.#user };
+    return { problem, taken, changed: before === null || before !== this.#user };
   }
 
   signOut() {

@@ -8,6 +8,7 @@ import { Entry } from "./entry.js";
 import { Feedback } from "./feedback.js";
 import { FrameDrawer } from "./frames.js";
 import { icon } from "./icons.js";
+import { forget, lastShown, remember } from "./last_shown.js";
 import { Machine } from "./machine.js";
 import { Painter } from "./painter.js";
 import { Quotas } from "./quotas.js";
@@ -21,9 +22,9 @@ const entry = new Entry({ entered, left });
 const { api } = entry;
 const quotas = new Quotas(byId("quotas"), api);
 const painter = new Painter(byId("conversation"));
-const sessions = new Sessions((query) => talk.start(query));
+const sessions = new Sessions(ask);
 const composer = new Composer({
-  send: (query) => talk.start(query),
+  send: ask,
   stop: () => talk.stop(),
   cut: () => talk.cut(),
 });
@@ -50,7 +51,7 @@ const list = new ConversationList(
   },
   api,
   (action) => entry.may(action),
-  { open, removed, listed },
+  { open: pick, removed, listed },
 );
 const archive = new Archive(
   { place: byId("turns"), scroller: byId("conversation") },
@@ -61,7 +62,7 @@ const archive = new Archive(
 const talk = new Talk(
   { painter, machine: new Machine(), composer, frames, sessions },
   { token: entry.token },
-  { began, ended, quotas: (left) => quotas.update(left), opinion },
+  { began, ended, quotas: (left) => quotas.update(left), opinion, mayStop: () => entry.may("interrupt") },
 );
 
 // The conversation that the page shows, null for a new one, and whether it was begun here.
@@ -85,15 +86,18 @@ async function entered(problem) {
   else if (unsaid) talk.say(STATUS.ready);
   unsaid = problem !== null;
   composer.permit({ ask: mayAsk, stop: entry.may("interrupt") });
+  // Nobody is taken for somebody else while the service cannot tell.
+  if (problem === null || problem.status === 403) comeBack();
   if (entry.may("info")) sessions.load(api, mayAsk);
   if (entry.may("get_quotas")) quotas.load();
   await list.load();
   if (list.size > 0) drawer.openBeside();
 }
 
-/** Nothing stays of whoever was here. */
+/** Nothing stays of whoever was here, but what they find again when they sign in after a reload. */
 function left() {
-  beginAnew({ stop: false });
+  if (!entry.signedIn) forget();
+  leave({ stop: false });
   composer.clear();
   sessions.clear();
   quotas.clear();
@@ -106,28 +110,63 @@ function retry() {
   talk.retry();
 }
 
+function ask(query) {
+  if (composer.held) {
+    talk.say(STATUS.stillOpening);
+    return;
+  }
+  // A new conversation takes the place of one that could not be shown again yet.
+  if (shown === null) forget();
+  talk.start(query);
+}
+
 function beginAnew({ stop }) {
+  forget();
+  leave({ stop });
+}
+
+function leave({ stop }) {
   archive.leave();
+  composer.hold(false);
   talk.clear({ stop });
   show(null);
   composer.focus();
 }
 
-async function open({ conversation_id: id }) {
+async function pick({ conversation_id: id }) {
+  const told = await open(id);
+  if (told === null) return;
+  if (told.problem !== null) talk.say(STATUS.notOpened(told.problem.response));
+  // A question may have been begun meanwhile.
+  else if (!composer.focused) byId("conversation").focus({ preventScroll: true });
+}
+
+/** Shows what was shown before the page was loaded anew. */
+async function comeBack() {
+  const id = lastShown(entry.user);
+  if (id === null || shown !== null || !entry.may("get_conversation")) return;
+  const told = await open(id);
+  if (told === null || told.problem === null) return;
+  const gone = told.problem.code === "conversation_unknown";
+  if (gone) forget();
+  talk.say(gone ? STATUS.ready : STATUS.notOpened(told.problem.response));
+}
+
+/** Shows a conversation when it can be read; returns null when another one was asked for since. */
+async function open(id) {
   drawer.closeOver();
   talk.say(STATUS.opening);
+  composer.hold(true);
   const told = await archive.read(id);
-  // Another one was asked for since.
-  if (told === null) return;
-  const { data, problem } = told;
-  if (problem?.code === "conversation_unknown") list.drop(id);
-  if (problem !== null) {
-    talk.say(STATUS.notOpened(problem.response));
-    return;
+  if (told === null) return null;
+  composer.hold(false);
+  if (told.problem?.code === "conversation_unknown") list.drop(id);
+  if (told.problem === null) {
+    talk.show(told.data, archive, entry.may("streaming_query"));
+    show(id);
+    remember(entry.user, id);
   }
-  talk.show(data, archive, entry.may("streaming_query"));
-  show(id);
-  byId("conversation").focus({ preventScroll: true });
+  return told;
 }
 
 function show(id) {
@@ -137,7 +176,7 @@ function show(id) {
 }
 
 function listed(count) {
-  drawer.offer(entry.may("list_conversations") && (count > 0 || entry.signedIn));
+  drawer.offer(count > 0 || (count !== null && entry.signedIn));
 }
 
 function removed(id) {
@@ -150,6 +189,7 @@ function began(id) {
   const known = id === shown;
   fresh ||= !known;
   shown = id;
+  remember(entry.user, id);
   list.mark(id);
   if (!known) list.load();
 }

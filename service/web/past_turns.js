@@ -32,6 +32,12 @@ export function turnsOf(streams) {
   return [...turns.values()];
 }
 
+/** Whether some of these streams go on with others that stand on an earlier page. */
+export function isCut({ turns: streams, earlier_cursor: cursor }) {
+  const known = new Set(streams.map(({ request_id: id }) => id));
+  return cursor !== null && streams.some(({ resumes }) => resumes !== null && !known.has(resumes));
+}
+
 /** Draws a stream below what its view shows; `last` tells that nothing goes on with it. */
 export function drawStream(view, stream, last) {
   const { shields, answer } = stream;

@@ -34,6 +34,7 @@ export const STATUS = {
   stopFailed: (message) => `The turn could not be stopped. ${message}`.trim(),
   notEntered: ({ response, cause }) => `${response} ${cause}`.trim(),
   opening: "Opening the conversation.",
+  stillOpening: "The conversation is still being opened.",
   opened: (turns) => `Opened a conversation of ${counted(turns, "turn")}.`,
   notOpened: (response) => `The conversation cannot be opened. ${response}`,
   following: "Looking for what this turn says now.",

@@ -30,8 +30,8 @@ export class Talk {
   /**
    * @param {{painter, machine, composer, frames, sessions}} parts of the page
    * @param {object} options of the client
-   * @param {{began: Function, ended: Function, quotas: Function, opinion: Function}} told `began`
-   *   and `ended` are called with the id of the conversation
+   * @param {{began: Function, ended: Function, quotas: Function, opinion: Function,
+   *   mayStop: () => boolean}} told `began` and `ended` are called with the id of the conversation
    */
   constructor(parts, options, told) {
     this.#parts = parts;
@@ -56,8 +56,9 @@ export class Talk {
 
   async stop() {
     this.say(STATUS.stopping);
-    const { ok, message } = await this.#turn.stop();
-    if (this.#turn !== null) this.say(ok ? message || STATUS.stopping : STATUS.stopFailed(message));
+    const turn = this.#turn;
+    const { ok, message } = await turn.stop();
+    if (this.#turn === turn) this.say(ok ? message || STATUS.stopping : STATUS.stopFailed(message));
   }
 
   /** Tries at once what waits for its next try. */
@@ -240,7 +241,7 @@ export class Talk {
     } else if (problem.code === "conversation_unknown") {
       view.refuseConversation(problem, this.#onceMore(query, () => this.#askAnew(query)));
       this.#ending = { name: "error", status: STATUS.unknown };
-    } else if (problem.code === "conversation_busy" && this.#pausedId === null) {
+    } else if (problem.code === "conversation_busy" && this.#pausedId === null && this.#told.mayStop()) {
       view.refuseBusy(problem, this.#onceMore(query, () => this.#askInstead(query)));
       this.#ending = { name: "error", status: STATUS.otherRuns };
     } else {

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 from service.domain import Answers, PausedTurn, UpstreamInfo
 from service.settings import Settings
@@ -37,6 +37,8 @@ FLAGS = [
     f"--host-resolver-rules=MAP {PLAIN_HOST} 127.0.0.1",
 ]
 PATIENCE_MS = 20_000
+TWO_FRAMES = """() => new Promise((drawn) =>
+    requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(drawn))))"""
 
 
 def answer_of(recording: str) -> str:
@@ -91,9 +93,33 @@ class Tab:
         """Wait until the page asks for a credential."""
         self.page.wait_for_selector("#sign-in", timeout=PATIENCE_MS)
 
+    def visit_anew(self) -> None:
+        """Load the page as a tab does that was opened just now."""
+        self.page.evaluate("() => sessionStorage.clear()")
+        self.page.reload()
+
     def turn(self, name: str) -> str | None:
         """Return what the page says of the turn."""
         return self.page.get_attribute("body", f"data-{name}")
+
+
+class Held:
+    """Keeps one request waiting until it is let go, also when whoever has sent it has left."""
+
+    def __init__(self, page: Page, pattern: str) -> None:
+        self._page = page
+        self._routes: list[Route] = []
+        page.route(pattern, self._hold, times=1)
+
+    def _hold(self, route: Route) -> None:
+        self._routes.append(route)
+
+    def let_go(self) -> None:
+        """Let the service answer, and the page draw what it makes of that."""
+        (route,) = self._routes
+        with self._page.expect_event("requestfinished", lambda each: each == route.request):
+            route.continue_()
+        self._page.evaluate(TWO_FRAMES)
 
 
 @pytest.fixture(scope="module")

@@ -74,7 +74,7 @@ def test_a_page_that_is_opened_later_shows_the_list_where_there_is_room(live_tab
     converse(live_tab, POD)
     undisturbed = not live_tab.shows("#conversations")
 
-    live_tab.page.reload()
+    live_tab.visit_anew()
     live_tab.page.wait_for_selector(LIST)
 
     assert undisturbed

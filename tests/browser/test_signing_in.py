@@ -20,6 +20,7 @@ POD = "What is a pod?"
 HELLO = Script(answer("Hello."))
 LIST, TOGGLE = "#conversations-list > li", "#conversations-toggle"
 READER = ["info", "authorized", "list_conversations", "get_conversation"]
+ASKS = ["info", "authorized", "streaming_query"]
 SOON_S = 3.0
 
 
@@ -199,9 +200,10 @@ class TestSomebodyWhoMayOnlyRead:
 
     @pytest.fixture
     def settings(self) -> dict[str, Any]:
-        roles = {"default_roles": (), "roles": {"reader": READER, "mute": ["info"]}}
+        named = {"reader": READER, "asks": ASKS, "mute": ["info"]}
+        roles = {"default_roles": (), "roles": named}
         own = [key("writes", ("user",), user=ALICE), key("reads", ("reader",), user=ALICE)]
-        own += [key("mute", ("mute",))]
+        own += [key("asks", ("asks",), user=ALICE), key("mute", ("mute",))]
         return {"authentication": {"by": "api_keys"}, "authorization": roles, "api_keys": own}
 
     @pytest.mark.parametrize("scripts", [(HELLO,)])
@@ -229,6 +231,59 @@ class TestSomebodyWhoMayOnlyRead:
 
         assert "You may not do this." in live_tab.text(".error-card")
         assert "streaming_query" in live_tab.text(".error-card")
+
+    @pytest.mark.parametrize("reloads", [0, 1])
+    def test_is_told_when_the_page_may_not_ask_who_it_is(self, live_tab: Tab, reloads: int) -> None:
+        live_tab.sign_in("mute")
+        for _ in range(reloads):
+            live_tab.page.reload()
+
+        live_tab.wait_for_text("#status", "You may not do this. It needs the action authorized.")
+        live_tab.page.locator("#conversations-notice button").wait_for(state="attached")
+        listed = live_tab.shows(TOGGLE)
+        sign_out(live_tab)
+
+        assert not listed
+        assert live_tab.page.evaluate("() => sessionStorage.length") == 0
+        assert live_tab.page.is_hidden("#account")
+
+    def test_is_followed_by_somebody_who_may_ask(self, live_tab: Tab) -> None:
+        live_tab.sign_in("reads")
+        sign_out(live_tab)
+
+        live_tab.sign_in("writes")
+
+        live_tab.page.wait_for_selector("#send:enabled")
+
+    def test_is_not_offered_to_stop_another_question(self, live_tab: Tab) -> None:
+        detail = {"response": "A turn of this conversation is still running.", "cause": ""}
+        body = json.dumps({"detail": detail, "code": "conversation_busy"})
+        live_tab.sign_in("asks")
+        live_tab.page.route(
+            "**/v1/streaming_query?**", lambda it: it.fulfill(status=409, body=body)
+        )
+
+        live_tab.ask(POD)
+        live_tab.wait_for("error")
+
+        assert "still running" in live_tab.text(".error-card")
+        assert live_tab.page.locator(".way-on").count() == 0
+
+
+@pytest.mark.parametrize("viewport", [{"width": 360, "height": 740}])
+def test_a_credential_that_is_no_longer_taken_can_be_given_up(live_tab: Tab) -> None:
+    live_tab.page.evaluate("() => sessionStorage.setItem('turnstile.credential', 'tsk_ended')")
+    live_tab.page.reload()
+    live_tab.wait_for_text("#sign-in-why", "not take your API key or token any more")
+
+    live_tab.page.click("#account summary")
+    menu = live_tab.page.locator("#account .menu").bounding_box()
+    live_tab.page.click("#sign-out")
+
+    live_tab.wait_for_text("#sign-in-why", "needs to know who you are")
+    assert menu is not None
+    assert menu["x"] >= 0
+    assert live_tab.page.evaluate("() => sessionStorage.length") == 0
 
 
 @pytest.mark.parametrize("viewport", [{"width": 360, "height": 740}])

@@ -35,8 +35,8 @@ FEEDBACK = "**/v1/feedback"
 
 
 def reopen(tab: Tab) -> None:
-    """Load the page anew, and open the newest conversation."""
-    tab.page.reload()
+    """Visit the page anew, and open the newest conversation."""
+    tab.visit_anew()
     tab.page.wait_for_selector(f"{TOGGLE}:not([hidden])")
     if not tab.shows("#conversations"):
         tab.page.click(TOGGLE)
@@ -207,6 +207,22 @@ class TestATurnThatWaits:
         answers = live_tab.page.locator(".answer").all_text_contents()
         assert answers == ["One moment.", "It runs again."]
         assert live_tab.page.locator(".notice-card").count() == 0
+
+    def test_that_was_answered_is_not_parted_where_a_page_ends(self, live_tab: Tab) -> None:
+        with live_tab.page.expect_response("**/v1/streaming_query**") as asked:
+            live_tab.ask("Restart web, please.")
+        live_tab.wait_for("awaiting_input")
+        live_tab.page.get_by_label("Result").fill("restarted web")
+        live_tab.page.click(SUBMIT)
+        live_tab.wait_for("end")
+        conversation = asked.value.headers["x-conversation-id"]
+        ask_elsewhere(live_tab, *["And then?"] * 49, conversation_id=conversation)
+
+        reopen(live_tab)
+
+        assert live_tab.page.locator(".turn").count() == 50
+        assert live_tab.page.locator(".turn .divider").count() == 1
+        assert live_tab.page.locator(".remark, .earlier").count() == 0
 
     @pytest.mark.parametrize("settings", [{"log_ttl_s": 0.1}])
     def test_cannot_be_answered_where_nobody_can_follow_it_any_more(self, live_tab: Tab) -> None:
