@@ -46,3 +46,8 @@ def folded(name: str, pattern: str, *hints: str, judge: Judge | None = None) -> 
 def secret_in(found: Found) -> str:
     """Return what must not leave of what was found."""
     return str(found["secret"] if "secret" in found.re.groupindex else found[0])
+
+
+def in_quotes(found: Found) -> bool:
+    """Tell whether what must not leave is in quotes: there it is no code."""
+    return found.string[found.start("secret") - 1] in "\"'"

@@ -5,7 +5,7 @@ from service.access.secret_values import is_random
 
 _BEGIN = r"-----BEGIN[ ][A-Z0-9 ]{0,40}PRIVATE[ ]KEY(?:[ ]BLOCK)?-----"
 _END = r"-----END[ ][A-Z0-9 ]{0,40}PRIVATE[ ]KEY(?:[ ]BLOCK)?-----"
-_BLANKS = r"""(?: \\[nrt] | [\s"',+>|] )*+"""
+_BLANKS = r"""(?: \\{1,31}+ [nrt] | [\s"',+>|] )*+"""
 
 
 def _random(found: Found) -> bool:
@@ -23,7 +23,8 @@ _PRIVATE_KEYS = (
     ),
     finder(
         "private_key",
-        r"Private-Lines: [ ] \d{1,4} (?P<secret> (?: \s{1,4} [A-Za-z0-9+/]{4,80}+ ={0,2} )++ )",
+        r"""Private-Lines: [ ] \d{1,4}
+        (?P<secret> (?: (?: \s | \\{1,31}+ [nr] ){1,4}+ [A-Za-z0-9+/]{4,80}+ ={0,2} )++ )""",
         "Private-Lines: ",
     ),
     # The same in Base64, as in the files of clusters.
@@ -36,9 +37,9 @@ _PRIVATE_KEYS = (
     ),
     finder(
         "private_key",
-        r"""["] (?: d | dp | dq | p | q | qi | k ) ["] \s{0,8} : \s{0,8}
-        ["] (?P<secret> [\w-]{20,8192} ) ["]""",
-        '"kty"',
+        r"""["] (?: d | dp | dq | p | q | qi | k ) \\{0,31}+ ["] \s{0,8} : \s{0,8}
+        \\{0,31}+ ["] (?P<secret> [\w-]{20,}+ ) \\{0,31}+ ["]""",
+        '"kty',
     ),
     finder("private_key", r"AGE-SECRET-KEY-1[A-Z0-9]{58}", "AGE-SECRET-KEY-"),
 )
@@ -57,8 +58,8 @@ _LOOKS = (
     (r"dapi[a-f0-9]{32}", "dapi"),
     (r"do[opr]_v1_[a-f0-9]{64}", "_v1_"),
     # Places of code, packages and images.
-    (r"gh[opusr]_[A-Za-z0-9]{36,255}+", "ghp_", "gho_", "ghu_", "ghs_", "ghr_"),
-    (r"github_pat_\w{50,255}+", "github_pat_"),
+    (r"gh[opusr]_[A-Za-z0-9]{36,}+", "ghp_", "gho_", "ghu_", "ghs_", "ghr_"),
+    (r"github_pat_\w{50,}+", "github_pat_"),
     (r"gl(?:pat|dt|rt|rtr|ptt|cbt|soat|ft|imt|agent|oas)-[\w-]{20,}+(?:\.[0-9a-z]{2}\.[0-9a-z]{9})?",
      "glpat-", "gldt-", "glrt-", "glrtr-", "glptt-", "glcbt-", "glsoat-", "glft-", "glimt-",
      "glagent-", "gloas-"),

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 import regex  # type: ignore[import-untyped] # it has no types
 
-from service.access import assignments, known_secrets
+from service.access import assignments, known_secrets, places
 from service.access.finders import Finder, Found, finder, folded
 
 _LOGS_IN = regex.compile(r"://[^\s/?#]*+$")
@@ -19,8 +19,9 @@ def _mail(found: Found) -> bool:
         return False
     domain = found[0][1:].lower()
     of_shell = found["begin"] == "git" and found.string[found.end() : found.end() + 1] == ":"
-    first, last = domain.partition(".")[0], domain.rpartition(".")[2]
-    return not of_shell and not first.isdigit() and last not in _UNITS
+    first, second, *_ = labels = domain.split(".")
+    of_package = first.isdigit() and second[0].isdigit()
+    return not of_shell and not of_package and labels[-1] not in _UNITS
 
 
 def _ipv6(found: Found) -> bool:
@@ -47,9 +48,10 @@ _IP_ADDRESSES = (
     folded(
         "ip_address",
         r"""(?<! [\w.] ) (?= \d{1,3} \. \d )
-        (?<! [=<>~!] = | [a-z] - | (?-i:[A-Z]) [a-z]{0,32} /
-          | (?: version | release | build | firmware | tag | oid ) ["']?
-            [ \t]{0,4} [:=]? [ \t]{0,4} ["']? )
+        (?<! (?<! addr | host | src | dst | \b ip ) [=<>~!] = | [a-z] - | (?-i:[A-Z]) [a-z]{0,32} /
+          | (?: version | release | firmware
+              | (?: (?<! [a-z] ) | (?-i: (?= [A-Z] ) ) ) (?: build | tag | oid ) )
+            ["']? [ \t]{0,4} [:=]? [ \t]{0,4} ["']? )
         (?: 22[0-3] | 2[01]\d | 1(?!27)\d\d | [1-9]\d? )
         (?: \. (?: 25[0-5] | 2[0-4]\d | 1\d\d | [1-9]?\d ) ){3} (?! \w | \. \d | - [a-z] )""",
         ".",
@@ -68,8 +70,14 @@ _IP_ADDRESSES = (
 
 BUILT_IN: Mapping[str, tuple[Finder, ...]] = MappingProxyType(
     {
-        "keys": (*known_secrets.KEYS, *assignments.KEYS),
-        "tokens": (*known_secrets.TOKENS, *assignments.TOKENS),
+        "keys": (
+            *known_secrets.KEYS,
+            *assignments.PASSWORDS,
+            *places.PASSWORDS,
+            *places.SECRETS,
+            *assignments.SECRETS,
+        ),
+        "tokens": (*known_secrets.TOKENS, *places.TOKENS, *assignments.TOKENS),
         "emails": _EMAILS,
         "ip_addresses": _IP_ADDRESSES,
     }

@@ -5,6 +5,7 @@ what was cleared once stays as it is.
 """
 
 import time
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -113,8 +114,10 @@ class _Search:
     def _outside_markers(self, text: str) -> Iterator[_Span]:
         """Yield what was found, but for what lies within markers; what overlaps one has it all."""
         markers = self._markers(text)
+        begins, ends = [each[0] for each in markers], [each[1] for each in markers]
         for start, end, name in self._found(text):
-            touched = [each for each in markers if each[0] < end and start < each[1]]
+            # They are in order, and of many a find touches few.
+            touched = markers[bisect_right(ends, start) : bisect_left(begins, end)]
             covered = sum(min(end, last) - max(start, first) for first, last in touched)
             if covered < end - start:
                 edges = [start, end, *(edge for each in touched for edge in each)]
@@ -160,7 +163,7 @@ def _compiled(settings: PatternSettings) -> Finder:
         return Finder(settings.name, regex.compile(settings.pattern), _ANYWHERE)
     except (regex.error, OverflowError, RecursionError, ValueError) as refused:
         raise SettingsInvalid(
-            f"redaction_patterns: {settings.name} is no regular expression: {refused}"
+            f"redaction.patterns: {settings.name} is no regular expression: {refused}"
         ) from refused
 
 

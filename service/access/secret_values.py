@@ -4,22 +4,32 @@ import re
 
 _PLACEHOLDER = re.compile(
     r"""
-      \$\{.* | \$\(.* | \$\w+ | \{\{.* | \{[\w.!:]*\}? | <.* | \[+\w+\]*
-    | %\(?\w+\)?s? | %\{.*\} | :\w+
-    | [*&]\w+ | [:]?[*xX.•_#?-]+ | \[redacted:?.* | \[?(?:hidden|masked|removed|omitted|redacted)\]?
+      \$\{.* | \$\(.* | \$[A-Z_]+\d? | (?-i:\$[A-Z][A-Z0-9_]*) | \$\d
+    | \{\{.* | \{(?:[A-Z_][\w.!:]*)?\}? | <.*> | <[A-Z]+>.* | <[\w\s.:/-]*
+    | \[+\w+\]* | %\(?\w+\)?s? | %\{.*\}
+    | [:]?[*xX.•_#?-]+ | \[redacted:?.* | \[?(?:hidden|masked|removed|omitted|redacted)\]?
     | your[\s_-].* | change[_-]?me | replace[_-]?me | example | placeholder
     """,
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
-_CODE = re.compile(
+_NAME_OF_CODE = re.compile(
     r"""
-      \(? [A-Za-z_]+ (?: \d{0,3} [A-Za-z_]+ )? [(\[] .*        # a call, or something looked up
-    | [A-Za-z_]\w* [._] [\w.]* [(\[] .*
-    | [A-Za-z_]+ (?: (?: \. | -> | :: ) [A-Za-z_]+ )+          # a path to a variable
+      [A-Za-z_]+ (?: (?: \. | -> | :: ) [A-Za-z_]+ )+          # a path to a variable
     | [\w.]* [a-z] (?: Credential | Key | Secret | Token ) s? (?: [A-Z][a-z]+ )*   # a class
     """,
-    re.VERBOSE | re.DOTALL,
+    re.VERBOSE,
 )
+_CODE = re.compile(
+    r"""
+      [*&:]\w+                                                 # an anchor, a parameter
+    | \(? (?: [A-Za-z_]+ (?: \d{0,3} [A-Za-z_]+ )? | [A-Za-z_]\w* [._] [\w.]* )
+      [(\[]                                                    # a call, or something looked up
+      (?: [\w\s.,=*&:+(\[{}-] | [)\]]+ (?= [.,;:?(\[)\]|&] | $ ) )*
+    """,
+    re.VERBOSE,
+)
+"""What it is only outside of quotes."""
+
 _PATH = re.compile(r"(?:~|\.{1,2})?(?:/[\w.@-]+)+/?")
 _ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]*://|arn:|urn:|sha\d+:).*", re.IGNORECASE)
 _NAME = re.compile(r"[a-z0-9]+(?:[-./_][a-z0-9]+)*")
@@ -47,16 +57,22 @@ _WORDS = frozenset(
 _PROSE = frozenset(
     {"be", "cannot", "characters", "for", "has", "is", "least", "must", "not", "or", "please"}
 )
+SHORTEST_PASSWORD = 4
 _SHORTEST_PIECE = 6
+_JUDGED_CHARACTERS = 512
+"""What is longer is judged by how it begins: names and calls are short."""
 
 
-def is_password(value: str, *, stated: bool, shortest: int = 4) -> bool:
+def is_password(
+    value: str, *, stated: bool, quoted: bool = False, shortest: int = SHORTEST_PASSWORD
+) -> bool:
     """Tell whether what was assigned to a password is one.
 
     `stated` tells that it is in quotes, has an equals sign before it or nothing after it on its
     line; else one word may be the first of a sentence.
     """
-    if len(value) < shortest or not _is_literal(value) or _PATH.fullmatch(value):
+    value = value[:_JUDGED_CHARACTERS].strip("*")
+    if len(value) < shortest or not _is_literal(value, quoted=quoted) or _PATH.fullmatch(value):
         return False
     words = value.lower().split()
     if len(words) > 1:
@@ -67,9 +83,14 @@ def is_password(value: str, *, stated: bool, shortest: int = 4) -> bool:
     return True
 
 
-def is_random(value: str, shortest: int = 8) -> bool:
+def is_random(value: str, shortest: int = 8, *, quoted: bool = False) -> bool:
     """Tell whether a value looks as if it had been drawn by lot: letters and digits, no name."""
-    if len(value) < shortest or any(map(str.isspace, value)) or not _is_literal(value):
+    value = value[:_JUDGED_CHARACTERS]
+    if (
+        len(value) < shortest
+        or any(map(str.isspace, value))
+        or not _is_literal(value, quoted=quoted)
+    ):
         return False
     if not (any(map(str.isalpha, value)) and any(map(str.isdigit, value))):
         return False
@@ -80,11 +101,14 @@ def is_random(value: str, shortest: int = 8) -> bool:
 
 def is_credential(value: str) -> bool:
     """Tell whether what follows `Bearer` or `Basic` is more than a word, as in prose."""
+    value = value[:_JUDGED_CHARACTERS]
     return _is_literal(value) and not (value.isalpha() and (value.islower() or value.istitle()))
 
 
-def _is_literal(value: str) -> bool:
-    return not (_PLACEHOLDER.fullmatch(value) or _CODE.fullmatch(value))
+def _is_literal(value: str, *, quoted: bool = False) -> bool:
+    if _PLACEHOLDER.fullmatch(value) or _NAME_OF_CODE.fullmatch(value):
+        return False
+    return quoted or not _CODE.fullmatch(value)
 
 
 def _is_word(piece: str) -> bool:

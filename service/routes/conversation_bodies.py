@@ -15,6 +15,7 @@ from pydantic import (
 
 from service.errors import ConversationUnknown
 from service.routes.bodies import Body
+from service.turns.titles import LONGEST_TITLE_CHARACTERS
 
 
 def _no_truth(value: object) -> object:
@@ -31,7 +32,7 @@ Title = Annotated[
     StringConstraints(
         strip_whitespace=True,
         min_length=1,
-        max_length=200,
+        max_length=LONGEST_TITLE_CHARACTERS,
         pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$",
     ),
 ]

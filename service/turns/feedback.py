@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from service.domain import Feedback
 from service.errors import TurnUnknown
+from service.turns.redaction import redacted_text
 from service.turns.services import Services
 
 
@@ -21,5 +22,5 @@ async def keep_feedback(
         turn = await services.turns.known(feedback.request_id, feedback.user)
         if turn is None or turn.conversation_id != conversation_id:
             raise TurnUnknown
-    found = await services.redactor.redact([feedback.text])
-    await services.opinions.keep(replace(feedback, text=found.texts[0]))
+    text = await redacted_text(services.redactor, services.metrics, feedback.text)
+    await services.opinions.keep(replace(feedback, text=text))

@@ -53,6 +53,18 @@ async def redacted_answers(
     return (cleared, _counted(metrics, found.counts)) if found.counts else (answers, 0)
 
 
+async def redacted_text(redactor: Redactor, metrics: Metrics, text: str) -> str:
+    """Return what somebody has written beside that, as it may leave.
+
+    Raises:
+        RedactionFailed: see `Redactor.redact`.
+    """
+    found = await redactor.redact([text])
+    if found.counts:
+        _counted(metrics, found.counts)
+    return found.texts[0]
+
+
 def _words(answer: ToolAnswer | Approval) -> str:
     return answer.content if isinstance(answer, ToolAnswer) else answer.reason or ""
 

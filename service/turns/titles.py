@@ -1,5 +1,6 @@
 """Titles of conversations, by the model that answered: beside everything else, and if it can."""
 
+import re
 import uuid
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -22,6 +23,17 @@ _INSTRUCTIONS = (
 )
 _SHOWN_CHARACTERS = 2_000
 _LONGEST_CHARACTERS = 80
+LONGEST_TITLE_CHARACTERS = 200
+"""Of one that somebody gives."""
+
+_THOUGHT = re.compile(r"\A(?:.*</think>|\s*<think>.*)", re.DOTALL)
+"""What some say to themselves before they answer, where the upstream does not tell it apart."""
+
+_NOT_SHOWN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""Nor do people's own titles have it; some of it would turn around what follows in a list."""
+
+_QUOTES = "\"'`*“”„\u2018\u2019 "
+_BEGINS = re.compile(rf"[#{_QUOTES}]*(?:title:[{_QUOTES}]*)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +111,19 @@ async def _read(prepared: UpstreamTurn, stream: TurnStream) -> None:
     stream.finish()
 
 
+def shortened(title: str, characters: int) -> str:
+    """Return a title of at most so many characters."""
+    return title if len(title) <= characters else title[: characters - 1].rstrip() + "…"
+
+
 def _line(answer: str) -> str:
     """Return a title as one short line, without what models like to put around it."""
-    lines = [" ".join(line.split()) for line in answer.strip().splitlines()]
-    title = next(filter(None, lines), "").strip("\"'`*#“”„ ").removeprefix("Title:").strip()
-    if len(title) <= _LONGEST_CHARACTERS:
-        return title
-    return title[: _LONGEST_CHARACTERS - 1].rstrip() + "…"
+    lines = _THOUGHT.sub("", answer).splitlines()
+    shown = (_NOT_SHOWN.sub("", " ".join(line.split())) for line in lines)
+    return shortened(next(filter(None, map(_bare, shown)), ""), _LONGEST_CHARACTERS)
+
+
+def _bare(line: str) -> str:
+    title = _BEGINS.sub("", line, count=1)
+    stem = title.removesuffix(".")
+    return (stem if stem.endswith(tuple(_QUOTES)) else title).rstrip(_QUOTES)

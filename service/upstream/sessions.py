@@ -101,7 +101,7 @@ class Sessions:
             await self._delete_agent(agent_id)
 
     def unwant(self, thread: Thread) -> None:
-        """Note that a thread is to be deleted: an agent that goes with it stays in mind until then."""
+        """Note that a thread is to be deleted: its agent stays in mind until it is."""
         agent_id, _, ownership = thread.ids
         if ownership == _OWN:
             self._unwanted.add(agent_id)

@@ -163,6 +163,17 @@ async def test_a_title_is_one_line_of_a_certain_length(body):
     assert (status, refused["code"]) == (422, "request_invalid")
 
 
+async def test_a_title_in_which_something_is_replaced_grows_to_its_limit_at_most():
+    async with application(HELLO) as app:
+        address = await begun(app)
+        _, named = await asked(app, "PATCH", address, {"title": "password=Abcdef1 " * 11})
+        status, again = await asked(app, "PATCH", address, {"title": named["title"]})
+
+    assert len(named["title"]) == 200
+    assert named["title"].startswith("password=[redacted: password] password=[redacted")
+    assert (status, again["title"]) == (200, named["title"])
+
+
 async def test_who_has_the_grant_names_conversations_of_others():
     async with application(HELLO, **keys()) as app:
         address = await begun(app, who=ALICE)

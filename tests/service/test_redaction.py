@@ -1,6 +1,8 @@
 """What must not leave is found and replaced, and nothing else is touched."""
 
 import asyncio
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,7 @@ from tests.support.redaction_corpus import HARMLESS, JWT, SECRETS, Told
 ROOT = Path(__file__).parents[2]
 KINDS = tuple(BUILT_IN)
 EVERYTHING = open_redactor(RedactionSettings(kinds=KINDS), ())
+USUAL = open_redactor(RedactionSettings(), ())
 BADGE = PatternSettings(name="badge", pattern=r"B-\d+")
 
 
@@ -51,6 +54,65 @@ async def test_a_secret_is_replaced_by_its_name(told: Told):
     assert told.secret not in found.texts[0]
     assert f"[redacted: {told.name}]" in found.texts[0]
     assert found.counts[told.name] >= 1
+
+
+def in_json(text: str, times: int) -> str:
+    """Return what a tool tells of a text, which another tool tells, and so on."""
+    for _ in range(times):
+        text = json.dumps({"content": [{"type": "text", "text": text}]}, ensure_ascii=False)
+    return text
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+async def test_a_secret_is_found_in_json_within_json(times: int):
+    for told in SECRETS:
+        secret = json.dumps(told.secret, ensure_ascii=False)[1:-1]
+        found = await EVERYTHING.redact([in_json(told.text, times)])
+
+        assert told.secret not in found.texts[0]
+        assert secret not in found.texts[0].replace("\\" * 2 ** (times - 1), "\\")
+        assert f"[redacted: {told.name}]" in found.texts[0], told
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+async def test_a_harmless_text_stays_as_it_is_in_json_within_json(times: int):
+    for text in HARMLESS:
+        wrapped = in_json(text, times)
+
+        assert await cleared(wrapped) == wrapped
+
+
+WAYS = [
+    "export AWS_SESSION_TOKEN={}\n",
+    "password={}",
+    "token: {}\n",
+    "X-Auth-Token: {}\r\n",
+    '{{"refresh_token": "{}", "a": 1}}',
+    '{{"password": "{}"}}',
+    r'"{{\"password\":\"{}\"}}"',
+    "client_secret: '{}'",
+    "password: `{}`",
+    "<password>{}</password>",
+    "mysqldump --password {}",
+    "IDENTIFIED BY '{}'",
+    "curl -u AWS:{} https://a.test",
+    "https://AWS:{}@a.test/",
+    "Authorization: Bearer {}",
+    '{{"auths": {{"a.test": {{"auth": "{}"}}}}}}',
+]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("length", [300, 600, 5_000, 100_000])
+async def test_a_long_secret_is_taken_out_as_a_whole(way: str, length: int):
+    drawn = "".join(hashlib.sha256(b"%d" % each).hexdigest() for each in range(length // 64 + 1))
+    before, after = way.format("|").split("|")
+
+    text = await cleared(before + drawn[:length] + after, USUAL)
+
+    assert text.startswith(before)
+    assert text.endswith(after)
+    assert len(text) < len(before) + 40 + len(after)
 
 
 @pytest.mark.parametrize("text", HARMLESS, ids=range(len(HARMLESS)))

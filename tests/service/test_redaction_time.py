@@ -46,6 +46,47 @@ def test_two_mebibytes_of_beginnings_take_little_time(part):
         assert time.thread_time() - begun < 2, each
 
 
+HOSTILE = [
+    # What stands for secrets, as in anything that was copied out of here.
+    "[redacted: jwt] password=abcd1 ",
+    "password=abcd1 [redacted: token]",
+    "[redacted: token][redacted: ",
+    # What would be a name for what follows it, once it is replaced.
+    "abc1 =",
+    "abcdefgh12345678 value=",
+    "authorization=1.2.3.4abc",
+    "password://[redacted: ",
+    # Long values, and what ends them or does not.
+    "password>",
+    "password=a<,;",
+    'password=\\"',
+    'password="\\',
+    "password=Key",
+    "key=a(b).",
+    "\\",
+    "password **: ",
+    "://a@b:",
+    "curl -u a:",
+    "password for x = ",
+    "ENV a_password ",
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", HOSTILE)
+async def test_whatever_is_repeated_takes_time_in_proportion(part):
+    """Whoever can make a search long keeps others waiting."""
+    redactor = open_redactor(RedactionSettings(kinds=tuple(BUILT_IN), timeout_s=60), ())
+    took_s = []
+    for size in (SIZE // 64, SIZE // 8):
+        text = "password=" + part * (size // len(part))
+        begun = time.process_time()
+        await redactor.redact([text])
+        took_s.append(time.process_time() - begun)
+
+    assert took_s[1] < max(0.1, took_s[0]) * 20
+
+
 def judged(judge, timeout_s: float = PATIENCE_S) -> PatternRedactor:
     """Return what looks for private keys, and asks a test of each."""
     finder = BUILT_IN["keys"][0]._replace(judge=judge)

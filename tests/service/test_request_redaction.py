@@ -92,6 +92,28 @@ async def test_the_log_says_how_often_and_not_what(log):
     assert SECRET not in str(log)
 
 
+SAID_BESIDE = [
+    ("POST", "/v1/feedback", {"text": QUESTION}),
+    ("PATCH", "/v1/conversations/{}", {"title": QUESTION}),
+]
+
+
+@pytest.mark.parametrize(("method", "target", "body"), SAID_BESIDE)
+async def test_what_is_taken_out_of_titles_and_feedback_is_counted_like_that(
+    log, method, target, body
+):
+    async with application(HELLO, **FINDS) as app:
+        turn = await app.ended()
+        of = {"request_id": turn.headers["x-request-id"]} if method == "POST" else {}
+        target = target.format(turn.headers["x-conversation-id"])
+        made, _ = await app.ask(method, target, body | of)
+        found = await counted(app)
+
+    assert made.status == 200
+    assert found == {"badge": 1.0}
+    assert redactions(log) == [{"badge": 1}]
+
+
 async def test_the_metrics_count_it_by_its_pattern():
     async with application(HELLO, **FINDS) as app:
         await app.ended(**ASKED)

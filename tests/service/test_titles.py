@@ -183,6 +183,7 @@ NO_TITLES = [
     (Script((opening_chunk(), agents.error("No."))), "no_title"),
     (Script((opening_chunk(), says("What"))), "no_title"),
     (Script(answer("  ", '"\n')), "no_title"),
+    (Script(answer("<think>What may", " it be")), "no_title"),
     (Script((opening_chunk(), says("What"), NEVER)), "timeout"),
     (WAITS, "no_title"),
 ]
@@ -207,6 +208,15 @@ WRITTEN = [
     ("  What\tpods   are ", "What pods are"),
     ("# Pods", "Pods"),
     ("„Was Pods sind“", "Was Pods sind"),
+    ("**Title:** Pods explained", "Pods explained"),
+    ('Title: "Pods explained"', "Pods explained"),
+    ("**Title:**\n\nPods explained", "Pods explained"),
+    ('"Pods".', "Pods"),
+    ("Pods and C#.", "Pods and C#."),
+    ("<think>\nThe user asks.\n</think>\n\nPods explained", "Pods explained"),
+    ("The user asks.\n</think>\n\nPods explained", "Pods explained"),
+    ("The <think> tag", "The <think> tag"),
+    ("\u202eP\0o\x1bd\u2066s", "Pods"),
     ("x" * 100, "x" * 79 + "…"),
 ]
 
