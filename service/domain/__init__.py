@@ -29,6 +29,7 @@ from service.domain.requests import (
 from service.domain.turns import (
     Conversation,
     Estate,
+    Handover,
     History,
     PastTurn,
     PausedTurn,
@@ -62,6 +63,7 @@ __all__ = [
     "Deleted",
     "Estate",
     "Feedback",
+    "Handover",
     "History",
     "Identity",
     "IfBusy",

@@ -21,6 +21,7 @@ class TurnRecord:
     """One stream of a turn, as it is kept, exported and answered; times are since the epoch.
 
     `key` is the request id of the first stream of the turn, `resumes` that of the one before.
+    `came_from` is where the upstream goes on, kept until somebody says what has become of that.
     `outcome` is the wire name of the terminal event, None while the turn runs. `answer` is what was
     said in this stream, also when it was cut; `told` tells that a history holds it. `tool_calls`
     and the other lists hold what their events have on the wire. `usage` is `exact`, or `estimated`.
@@ -33,6 +34,7 @@ class TurnRecord:
     question: str
     began_at: float
     resumes: str | None = None
+    came_from: Thread | None = None
     attachments: tuple[AttachmentNote, ...] = ()
     redactions: int = 0
     model: Model | None = None

@@ -22,6 +22,16 @@ class TurnIds:
 
 
 @dataclass(frozen=True, slots=True)
+class Handover:
+    """A claim that its holder gives to a successor, who has it for `ttl_s` from then on."""
+
+    key: str
+    holder: str
+    successor: str
+    ttl_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class PastTurn:
     """What was asked and answered; `key` is the request id of its first stream."""
 

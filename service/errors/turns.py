@@ -74,14 +74,16 @@ class AnswersDiffer(ServiceError):
 
 
 class ConversationBusy(ServiceError):
-    """A turn of the conversation is running; `request_id` is its."""
+    """A turn of the conversation is running; `request_id` is its, for who can follow it."""
 
     code = "conversation_busy"
     status_code = 409
     response = "A turn of this conversation is still running."
 
-    def __init__(self, request_id: str) -> None:
-        super().__init__(f"It is the turn {request_id}.")
+    def __init__(self, request_id: str | None) -> None:
+        super().__init__(
+            f"It is the turn {request_id}." if request_id else "Somebody else asked it."
+        )
         self.request_id = request_id
 
 

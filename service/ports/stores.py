@@ -15,6 +15,7 @@ from service.domain import (
     ConversationPage,
     Deleted,
     Feedback,
+    Handover,
     Kept,
     Leavings,
     PastTurn,
@@ -72,20 +73,32 @@ class Turns(Protocol):
         """Return the last turns of a conversation, oldest first, as far as histories go back."""
         ...
 
-    async def begin(self, turn: TurnRecord, *, opens: bool, tokens: int) -> None:
+    async def begin(
+        self, turn: TurnRecord, *, opens: bool, tokens: int, key: Handover | None = None
+    ) -> None:
         """Keep a turn that is about to run, and take the thread of its conversation.
 
-        `opens` tells that the conversation is new; `tokens` are reserved of every quota. When it
-        raises nothing is kept, taken or reserved.
+        `opens` tells that the conversation is new; `tokens` are reserved of every quota; `key` is
+        what the turn was asked under, which stands for it from then on. When it raises nothing is
+        kept, taken, reserved or handed over.
 
         Raises:
             ConversationUnknown: the conversation has gone meanwhile.
             RateExceeded, QuotaExceeded: the user has to wait.
+            LogUnavailable: the key may be another request's by now.
         """
         ...
 
-    async def withdraw(self, turn: TurnRecord, thread: Thread | None) -> None:
-        """Forget a turn that was begun and will not run; `thread` is given back.
+    async def look(self, user: str, tokens: int) -> None:
+        """Do nothing where a turn of a user could begin now, as far as its tokens go.
+
+        Raises:
+            RateExceeded, QuotaExceeded: see `begin`.
+        """
+        ...
+
+    async def withdraw(self, turn: TurnRecord) -> None:
+        """Forget a turn that was begun and will not run; its thread is given back.
 
         A conversation that has no other turn goes as well.
         """
@@ -162,6 +175,14 @@ class Conversations(Protocol):
 
 class Quotas(Protocol):
     """Tells how many tokens are left."""
+
+    async def begin_changed_periods(self) -> None:
+        """Count the periods of quotas from now on where the settings have another one.
+
+        Raises:
+            StorageUnavailable: the database cannot be reached.
+        """
+        ...
 
     async def of(self, user: str) -> Sequence[Quota]:
         """Return the quotas that a user has part in, by their names."""

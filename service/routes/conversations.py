@@ -64,8 +64,7 @@ async def rename(request: Request) -> Response:
 async def delete(request: Request) -> Response:
     """DELETE /v1/conversations/{conversation_id}: delete one, and what the upstream has of it."""
     services, conversation_id = services_of(request), _conversation_id(request)
-    user = principal_of(request).reach(Action.DELETE_OTHERS_CONVERSATIONS)
-    await delete_conversation(services, conversation_id, user)
+    await delete_conversation(services, conversation_id, principal_of(request))
     return JsonAnswer(DeletedAnswer(conversation_id=conversation_id, deleted=True))
 
 

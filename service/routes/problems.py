@@ -33,7 +33,7 @@ def problem(
         **(more or {}),
     }
     sent = dict(headers or {})
-    if isinstance(error, ConversationBusy):
+    if isinstance(error, ConversationBusy) and error.request_id is not None:
         body["request_id"] = error.request_id
         sent["Content-Location"] = f"/v1/streaming_query/{error.request_id}"
     if error.status_code == CredentialMissing.status_code:

@@ -55,7 +55,7 @@ _NOT_SETTINGS = frozenset(
 )
 """Variables of the command line and of the scripts in `deploy/`."""
 
-_PEER_TRIPS = 6
+_PEER_TRIPS = 8
 """How often a turn that starts waits for Redis and for the database, at most."""
 
 _SYSTEM_PROMPT = "You are a helpful assistant."
@@ -242,11 +242,10 @@ class Settings(BaseSettings):
     @property
     def start_s(self) -> float:
         """How long a turn can take to start: what it may have to wait for, all in all."""
-        # The catalogue may be asked for twice; it is redaction and a turn in the way that are
-        # waited for once.
-        peers = self.redis.timeout_s + self.database.timeout_s
         once = self.redaction.timeout_s + self.interrupt_wait_s
-        return 2 * self.upstream.request_timeout_s + once + _PEER_TRIPS * peers
+        # What the upstream offers may have to be asked for twice.
+        offered = 2 * self.upstream.request_timeout_s
+        return once + offered + _PEER_TRIPS * (self.redis.timeout_s + self.database.timeout_s)
 
     @classmethod
     def settings_customise_sources(

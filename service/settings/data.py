@@ -2,9 +2,9 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from service.settings.groups import Group, Seconds
 
@@ -35,7 +35,7 @@ class DatabaseSettings(Group):
     lease_s: Annotated[float, Field(ge=1, le=3_600)] = Field(
         default=15.0,
         description="How long a running turn counts as alive after that; then it is kept as "
-        "`owner_lost`.",
+        "`owner_lost`. At least twice `database.checkpoint_s` and once `database.timeout_s`.",
     )
     retries_limit: int = Field(
         default=1_000,
@@ -43,6 +43,13 @@ class DatabaseSettings(Group):
         description="Turns that could not be kept and are tried again; of more, the oldest go.",
     )
     retry_timeout_s: Seconds = Field(default=900.0, description="How long they are tried again.")
+
+    @model_validator(mode="after")
+    def lease_outlasts_checkpoints(self) -> Self:
+        """A turn that runs counts as alive also when one checkpoint of it fails."""
+        if self.lease_s < 2 * self.checkpoint_s + self.timeout_s:
+            raise ValueError("lease_s must be at least twice checkpoint_s and once timeout_s")
+        return self
 
     @property
     def address(self) -> str:
@@ -83,19 +90,6 @@ class RetentionSettings(Group):
     )
 
 
-class RedactionSettings(Group):
-    """What must not leave: it is replaced before anything goes to the model, a log or a file."""
-
-    kinds: tuple[Literal["keys", "tokens", "emails", "ip_addresses"], ...] = Field(
-        default=("keys", "tokens"), description="What is looked for."
-    )
-    timeout_s: Annotated[float, Field(gt=0, le=60)] = Field(
-        default=5.0,
-        description="How long a search may take, and may wait for others; a request that takes "
-        "longer fails.",
-    )
-
-
 class PatternSettings(Group):
     """An own pattern of what must not leave."""
 
@@ -104,6 +98,24 @@ class PatternSettings(Group):
     )
     pattern: Annotated[str, Field(min_length=1, max_length=4_096)] = Field(
         description="A regular expression, as the Python package regex takes it."
+    )
+
+
+class RedactionSettings(Group):
+    """What must not leave: it is replaced before anything goes to the model, a log or a file."""
+
+    kinds: tuple[Literal["keys", "tokens", "emails", "ip_addresses"], ...] = Field(
+        default=("keys", "tokens"), description="What is looked for."
+    )
+    patterns: tuple[PatternSettings, ...] = Field(
+        default=(),
+        max_length=100,
+        description="Own patterns of what must not leave (a table each).",
+    )
+    timeout_s: Annotated[float, Field(gt=0, le=60)] = Field(
+        default=5.0,
+        description="How long a search may take, and may wait for others; a request that takes "
+        "longer fails.",
     )
 
 

@@ -146,7 +146,7 @@ def encoded(turn: TurnRecord) -> bytes:
     """Return what is in the file of a turn (README, Transcripts)."""
     fields: dict[str, Any] = asdict(turn)
     model, question = turn.model, fields.pop("question")
-    for name in ("user", "model", "conversation_id"):
+    for name in ("user", "model", "conversation_id", "came_from"):
         del fields[name]
     content = {
         "version": VERSION,

@@ -2,7 +2,7 @@
 
 import structlog
 
-from service.domain import TurnIds, hashed
+from service.domain import TurnIds, TurnRecord, hashed
 from statemachine import TurnStream
 
 logger = structlog.get_logger()
@@ -21,17 +21,16 @@ def warn_unknown(unknown: dict[str, int], known: int, ids: TurnIds) -> int:
 
 
 def log_end(
-    ids: TurnIds, stream: TurnStream, model: str | None, recording: str | None, duration_s: float
+    record: TurnRecord, stream: TurnStream, recording: str | None, duration_s: float
 ) -> None:
     """Write the canonical line of a turn. Nothing that people or models said is in it."""
     summary, failure = stream.summary, stream.failure
-    usage = summary.usage
     fields = {
-        "request_id": ids.request_id,
-        "conversation_id": ids.conversation_id,
-        "user": hashed(ids.user)[:_SHOWN_OF_USER],
+        "request_id": record.request_id,
+        "conversation_id": record.conversation_id,
+        "user": hashed(record.user)[:_SHOWN_OF_USER],
         "upstream_dialect": stream.dialect,
-        "model": model,
+        "model": record.model.model_id if record.model else None,
         "recording": recording,
         "state": stream.state.value,
         "outcome": summary.outcome,
@@ -43,9 +42,9 @@ def log_end(
         "emissions": stream.count,
         "tool_calls": len(summary.calls),
         "shields": len(summary.shields),
-        "input_tokens": usage.input_tokens if usage else None,
-        "output_tokens": usage.output_tokens if usage else None,
-        "usage": "exact" if summary.exact else "estimated",
+        "input_tokens": record.input_tokens,
+        "output_tokens": record.output_tokens,
+        "usage": record.usage,
         "unknown_chunks": sum(stream.unknown.values()),
         "ignored_chunks": stream.ignored,
         "duration_s": round(duration_s, 3),

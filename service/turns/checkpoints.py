@@ -48,6 +48,7 @@ class Checkpoints:
         said |= {each.ids.request_id: each.stream.summary.answer for each in running}
         if said:
             await self.turns.checkpoint(said)
+            self.unstored.wake()
         if anyio.current_time() < self._lenient_until:
             return
         for each in await self.turns.abandoned():

@@ -5,28 +5,36 @@ import uuid
 import anyio
 import structlog
 
-from service.domain import ConversationNote, TurnIds
+from service.domain import Action, ConversationNote, Principal, TurnIds
 from service.errors import LogUnavailable
+from service.turns.redaction import redacted_text
 from service.turns.services import Services
+from service.turns.titles import LONGEST_TITLE_CHARACTERS, shortened
 
 logger = structlog.get_logger()
 
 
-async def delete_conversation(services: Services, conversation_id: str, user: str | None) -> None:
-    """Delete a conversation of a user, or of anybody for None, here and upstream.
+async def delete_conversation(
+    services: Services, conversation_id: str, principal: Principal
+) -> None:
+    """Delete a conversation, here and upstream.
 
-    It is held like one in which a turn runs, so that none begins meanwhile.
+    It is held like one in which a turn runs, so that none begins meanwhile; who comes meanwhile
+    waits, and finds nothing then.
 
     Raises:
         ConversationUnknown: there is none of this id, or it is somebody else's.
         ConversationBusy: a turn of it is running.
         LogUnavailable, StorageUnavailable: it cannot be done now.
     """
+    user = principal.reach(Action.DELETE_OTHERS_CONVERSATIONS)
     # Before anything tells that it is there.
     await services.turns.check(conversation_id, user)
-    ids = TurnIds(str(uuid.uuid4()), conversation_id, user or "")
+    ids = TurnIds(str(uuid.uuid4()), conversation_id, principal.user)
     try:
-        await services.admission.enter(ids)
+        in_the_way = await services.admission.enter(ids, deletes=True)
+        if in_the_way is not None:
+            raise in_the_way.busy(principal)
         with anyio.CancelScope(shield=True):
             deleted = await services.conversations.delete(conversation_id, user)
             # What the upstream has of it nobody could find again.
@@ -35,7 +43,7 @@ async def delete_conversation(services: Services, conversation_id: str, user: st
             await _forget(services, conversation_id, deleted.request_ids)
     finally:
         with anyio.CancelScope(shield=True):
-            await services.admission.withdraw(ids, None)
+            await services.admission.deleted(ids)
 
 
 async def _forget(services: Services, conversation_id: str, request_ids: tuple[str, ...]) -> None:
@@ -59,5 +67,7 @@ async def rename_conversation(
         RedactionFailed: see `Redactor.redact`.
         StorageUnavailable: it cannot be kept now.
     """
-    found = await services.redactor.redact([title])
-    return await services.conversations.rename(conversation_id, user, found.texts[0])
+    left = await redacted_text(services.redactor, services.metrics, title)
+    # What stands for a secret may be longer than it was.
+    kept = shortened(left, LONGEST_TITLE_CHARACTERS)
+    return await services.conversations.rename(conversation_id, user, kept)

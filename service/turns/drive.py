@@ -231,9 +231,9 @@ class Driver:
         self.metrics.stored(settled.stored)
         heard_s = None if turn.heard_at is None else turn.heard_at - turn.started_at
         self.metrics.turn_ended(settled.record, duration_s, heard_s)
-        model = turn.plan.model.model_id if turn.plan.model else None
-        log_end(turn.ids, turn.stream, model, turn.upstream.recording, duration_s)
+        log_end(settled.record, turn.stream, turn.upstream.recording, duration_s)
         self.afterwards.add(turn, settled)
+        await self.settler.leave_key(turn)
 
     def _cut_short(self, turn: RunningTurn) -> Emissions:
         if turn.stopped_by is not None:

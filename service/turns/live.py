@@ -14,6 +14,11 @@ from statemachine import Interrupter
 logger = structlog.get_logger()
 
 type Drive = Callable[[RunningTurn], Awaitable[None]]
+type Attempt = Callable[[], Awaitable[bool]]
+"""Returns whether it was done."""
+
+_ATTEMPTS_S = 0.5
+"""How long after one attempt comes the next."""
 
 
 class LiveTurns:
@@ -77,6 +82,12 @@ class LiveTurns:
         self._turns[turn.ids.request_id] = turn
         tasks.create_task(self._own(turn), name=f"turn {turn.ids.request_id}")
 
+    def accompany(self, turn: RunningTurn, attempt: Attempt) -> None:
+        """Try something again and again while a turn runs, until it is done."""
+        if self._tasks is not None:
+            name = f"turn {turn.ids.request_id} accompanied"
+            self._tasks.create_task(self._again(turn, attempt), name=name)
+
     async def interrupt(self, request_id: str, by: Interrupter) -> bool:
         """Stop one turn and tell whether that is how it ended; its end may have been faster."""
         turn = self._turns.get(request_id)
@@ -106,6 +117,16 @@ class LiveTurns:
         self.refuse()
         for turn in list(self._turns.values()):
             turn.stop(Interrupter.DRAIN)
+
+    async def _again(self, turn: RunningTurn, attempt: Attempt) -> None:
+        try:
+            done = False
+            while not done:
+                with anyio.move_on_after(_ATTEMPTS_S):
+                    await turn.done.wait()
+                done = turn.done.is_set() or await attempt()
+        except Exception:  # what goes with one turn must not end all of them
+            logger.exception("turn.crashed", request_id=turn.ids.request_id)
 
     async def _own(self, turn: RunningTurn) -> None:
         try:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from service.domain import Attachment, AttachmentNote, Plan, TurnIds, TurnRecord
+from service.domain import Attachment, AttachmentNote, PausedTurn, Plan, TurnIds, TurnRecord
 from statemachine import End, FinishReason, Output, Summary, prompt_of, wire_fields
 
 
@@ -17,9 +17,7 @@ class Opening:
     redactions: int = 0
 
 
-def begun(
-    ids: TurnIds, plan: Plan, key: str, opening: Opening, resumes: str | None = None
-) -> TurnRecord:
+def begun(ids: TurnIds, plan: Plan, key: str, opening: Opening) -> TurnRecord:
     """Return the record of a turn that is about to run."""
     return TurnRecord(
         ids.request_id,
@@ -28,11 +26,17 @@ def begun(
         key,
         plan.query,
         opening.began_at,
-        resumes,
-        opening.attachments,
-        opening.redactions,
-        plan.model,
+        came_from=plan.conversation.thread,
+        attachments=opening.attachments,
+        redactions=opening.redactions,
+        model=plan.model,
     )
+
+
+def resumed(ids: TurnIds, paused: PausedTurn, opening: Opening, request_id: str) -> TurnRecord:
+    """Return the record of a stream that is about to go on with a turn that waits."""
+    record = begun(ids, paused.plan, paused.key, opening)
+    return replace(record, resumes=request_id, came_from=paused.thread)
 
 
 def ended(record: TurnRecord, summary: Summary, *, told: bool, ended_at: float) -> TurnRecord:
@@ -57,6 +61,11 @@ def ended(record: TurnRecord, summary: Summary, *, told: bool, ended_at: float) 
         usage="exact" if summary.exact else "estimated",
         ended_at=ended_at,
     )
+
+
+def at_no_cost(record: TurnRecord) -> TurnRecord:
+    """Return the record of a turn that has used nothing."""
+    return replace(record, input_tokens=0, output_tokens=0)
 
 
 def notes(attachments: Iterable[Attachment]) -> tuple[AttachmentNote, ...]:

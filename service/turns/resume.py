@@ -18,13 +18,13 @@ from service.domain import (
     TurnIds,
     TurnRecord,
 )
-from service.errors import RequestInvalid, TurnUnknown
+from service.errors import ConversationUnknown, NotAwaiting, RequestInvalid, TurnUnknown
 from service.settings import Settings
-from service.turns.record import Opening, begun, prompt_sent
+from service.turns.record import Opening, prompt_sent, resumed
 from service.turns.redaction import redacted_answers
 from service.turns.selection import mcp_servers
 from service.turns.services import Services
-from service.turns.start import cancels, withdraw
+from service.turns.start import cancels, claimed, withdraw
 from service.turns.turn import RunningTurn
 from statemachine import TurnStream, estimate_tokens
 
@@ -48,6 +48,20 @@ async def resume_turn(
         RedactionFailed, ConversationBusy, QuotaExceeded, UpstreamError, TooManyTurns,
             LogUnavailable, StorageUnavailable, Stopping: see `start_turn`.
     """
+    try:
+        return await _resume(services, request_id, answers, caller, on_disconnect)
+    except ConversationUnknown as unknown:
+        # It was deleted meanwhile, or is no longer one in which the caller may ask.
+        raise TurnUnknown from unknown
+
+
+async def _resume(
+    services: Services,
+    request_id: str,
+    answers: Answers,
+    caller: Caller,
+    on_disconnect: OnDisconnect | None,
+) -> RunningTurn | str:
     services.live.admit()
     started_at = anyio.current_time()
     paused = await _find(services, request_id, caller)
@@ -62,20 +76,27 @@ async def resume_turn(
     try:
         first = await _first(services, request_id, answers, ids.request_id)
         if first != ids.request_id:
+            await _see(services, first, caller)
             return first
-        record = begun(ids, paused.plan, paused.key, opening, request_id)
+        record = resumed(ids, paused, opening, request_id)
         turn = _prepare(services, paused, answers, record, started_at)
         turn.cancels = cancels(services.settings, on_disconnect)
-        await services.admission.enter(ids)
-        await services.admission.go_on(ids, None, started_at)
+        await _enter(services, ids, caller)
         await _launch(services, turn)
     except BaseException:
         with anyio.CancelScope(shield=True):
             await services.admission.withdraw(ids, None)
             await services.paused.release(request_id, ids.request_id)
         raise
-    await services.admission.started(ids, None)
+    await claimed(services, turn)
     return turn
+
+
+async def _enter(services: Services, ids: TurnIds, caller: Caller) -> None:
+    in_the_way = await services.admission.enter(ids)
+    if in_the_way is not None:
+        raise in_the_way.busy(caller.principal)
+    await services.admission.go_on(ids)
 
 
 async def _launch(services: Services, turn: RunningTurn) -> None:
@@ -90,11 +111,30 @@ async def _launch(services: Services, turn: RunningTurn) -> None:
 
 
 async def _find(services: Services, request_id: str, caller: Caller) -> PausedTurn:
-    """Return a turn that waits for this caller; what it was is told to nobody else."""
+    """Return a turn that waits for this caller; what it was is told to nobody else.
+
+    Raises:
+        ConversationUnknown: the turn is the caller's, but its conversation is somebody else's.
+    """
     user = caller.principal.reach(Action.QUERY_OTHERS_CONVERSATIONS)
-    if await services.turns.known(request_id, user) is None:
+    turn = await services.turns.known(request_id, user)
+    if turn is None:
         raise TurnUnknown
+    if user is not None:
+        await services.turns.check(turn.conversation_id, user)
     return await services.paused.find(request_id)
+
+
+async def _see(services: Services, first: str, caller: Caller) -> None:
+    """See whether a caller can follow the stream that has answered a turn.
+
+    Raises:
+        NotAwaiting: it is somebody else's.
+    """
+    reach = caller.principal.reach(Action.READ_OTHERS_CONVERSATIONS)
+    followed = await services.admission.can_follow(first, reach)
+    if not followed and await services.admission.can_follow(first):
+        raise NotAwaiting("Somebody else has answered it.")
 
 
 async def _first(services: Services, request_id: str, answers: Answers, by: str) -> str:
@@ -164,5 +204,5 @@ def _prepare(
         moderation=upstream.moderation,
     )
     turn = RunningTurn(ids, upstream, stream, started_at, paused.plan, record)
-    turn.came_from, turn.said, turn.titled = paused.thread, paused.said, paused.titled
+    turn.said, turn.titled = paused.said, paused.titled
     return turn

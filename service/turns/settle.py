@@ -10,7 +10,7 @@ from service.domain import Kept, Leavings, PausedTurn, Plan, Thread, TurnRecord
 from service.errors import StorageUnavailable
 from service.ports import Orphan, PausedTurns, Turns, Upstream
 from service.turns.admission import Admission
-from service.turns.record import ended
+from service.turns.record import at_no_cost, ended
 from service.turns.turn import RunningTurn
 from service.turns.unstored import NOT_OURS, Unstored
 from statemachine import AwaitingInput, InputReason, Summary
@@ -48,11 +48,16 @@ class Settler:
     durable: bool
 
     async def settle(self, turn: RunningTurn) -> Settled:
-        """Keep a turn that has ended; what cannot be kept now is tried again later."""
+        """Keep a turn that has ended; what cannot be kept now is tried again later.
+
+        Its key is left until its readers know (`leave_key`): it is held for long enough.
+        """
         summary = turn.stream.summary
         told = turn.accepted and summary.told
         record = ended(turn.record, summary, told=told, ended_at=time.time())
         unsent = turn.untaken or turn.asked_at is None
+        if turn.refusal is not None or (unsent and turn.interrupted):
+            record = at_no_cost(record)
         left, unneeded = Leavings(), tuple[Thread | None, ...]()
         if record.resumes is not None and unsent:
             # What it was to answer still waits, and so does the thread.
@@ -64,7 +69,7 @@ class Settler:
         if kept is not None:
             # Readers wait: where one answer did not come another one would not either.
             self._forget(await self._expired())
-        await self.admission.leave(turn.ids, turn.idempotency)
+        await self.admission.leave(turn.ids)
         waits = left.paused is not None and kept is not None
         return Settled(
             record,
@@ -72,6 +77,11 @@ class Settler:
             answer_within_s=round(self.answer_timeout_s) if waits else None,
             available_quotas=kept.available_quotas if kept else {},
         )
+
+    async def leave_key(self, turn: RunningTurn) -> None:
+        """Let the key of a turn stand for it only as long as it is kept, now that it is over."""
+        if turn.idempotency is not None:
+            await self.admission.keep(turn.idempotency)
 
     async def settle_orphan(self, orphan: Orphan, summary: Summary) -> Settled:
         """Keep what a turn has said whose process has died; where the upstream is, nobody knows."""
@@ -81,7 +91,7 @@ class Settler:
         )
         record = ended(begun, summary, told=summary.told, ended_at=now)
         kept = await self._keep(record, Leavings(inherited=True))
-        await self.admission.leave(ids, None)
+        await self.admission.leave(ids)
         return Settled(record, stored=self.durable and kept is not None)
 
     async def _begun(self, request_id: str) -> TurnRecord | None:
@@ -101,6 +111,7 @@ class Settler:
         if kept is None:
             logger.warning("turn.not_stored", request_id=record.request_id, cause=NOT_OURS)
             return None
+        self.unstored.wake()
         self._forget(kept.unneeded)
         return kept
 
@@ -117,7 +128,8 @@ class Settler:
             plan.model if told or waits else None,
             paused,
         )
-        return left, (turn.came_from,) if turn.came_from != thread else ()
+        came_from = turn.record.came_from
+        return left, (came_from,) if came_from != thread else ()
 
     async def _release(self, request_id: str, by: str) -> None:
         try:

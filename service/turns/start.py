@@ -22,7 +22,6 @@ from service.domain import (
     no_history,
 )
 from service.errors import (
-    ConversationBusy,
     Forbidden,
     ModelUnknown,
     ShieldUnknown,
@@ -118,8 +117,15 @@ async def _start(
         with anyio.CancelScope(shield=True):
             await services.admission.withdraw(ids, idempotency)
         raise
-    await services.admission.started(ids, idempotency)
+    await claimed(services, turn)
     return turn
+
+
+async def claimed(services: Services, turn: RunningTurn) -> None:
+    """Keep the conversation for a turn that has started; what fails is tried while it runs."""
+    if turn.terminal is None and not await services.admission.started(turn.ids):
+        logger.warning("claim.unconfirmed", request_id=turn.ids.request_id)
+        services.live.accompany(turn, partial(services.admission.started, turn.ids))
 
 
 async def _launch(
@@ -143,12 +149,13 @@ async def _launch(
     opening = Opening(began_at, notes(request.attachments), redactions)
     record = begun(ids, plan, ids.request_id, opening)
     turn = RunningTurn(ids, upstream, stream, started_at, plan, record)
-    turn.came_from, turn.idempotency = plan.conversation.thread, idempotency
+    turn.idempotency = idempotency
     turn.cancels = cancels(services.settings, request.on_disconnect)
     turn.titled = _wants_title(services.settings, request)
-    await services.admission.go_on(ids, idempotency, started_at)
-    opens = request.conversation_id is None
-    await services.turns.begin(record, opens=opens, tokens=estimate_tokens(prompt_sent(plan)))
+    await services.admission.go_on(ids)
+    opens, key = request.conversation_id is None, services.admission.handover(idempotency)
+    tokens = estimate_tokens(prompt_sent(plan))
+    await services.turns.begin(record, opens=opens, tokens=tokens, key=key)
     try:
         await services.log.open(ids, turn.estate, turn)
         services.live.launch(turn)
@@ -164,10 +171,10 @@ async def withdraw(services: Services, turn: RunningTurn) -> None:
     Where that is not possible the turn is found later, as one that nobody drives.
     """
     with anyio.CancelScope(shield=True):
+        # First: what its key stands for while it is held is there, or has run.
+        await services.admission.free(turn.idempotency)
         try:
-            # Where answers would go on, the thread waits with its turn.
-            thread = turn.came_from if turn.record.resumes is None else None
-            await services.turns.withdraw(turn.record, thread)
+            await services.turns.withdraw(turn.record)
         except StorageUnavailable as unavailable:
             request_id = turn.ids.request_id
             logger.warning("turn.not_withdrawn", request_id=request_id, cause=unavailable.cause)
@@ -179,20 +186,30 @@ def cancels(settings: Settings, asked: OnDisconnect | None) -> bool:
 
 
 async def _enter(services: Services, request: TurnRequest, ids: TurnIds) -> None:
-    """Have the conversation for this turn; one that is in the way is stopped, when asked for."""
+    """Have the conversation for this turn; one that is in the way is stopped, when asked for.
+
+    It is not stopped in vain: neither by who may not, nor for a question that cannot start.
+    """
+    principal, looked = request.caller.principal, False
     deadline = anyio.current_time() + services.settings.interrupt_wait_s
-    while True:
-        try:
-            await services.admission.enter(ids)
-        except ConversationBusy as busy:
-            if request.if_busy is not IfBusy.INTERRUPT or anyio.current_time() > deadline:
-                raise
-            # One that is about to start cannot be stopped yet.
-            with suppress(TurnUnknown):
-                await interrupt_turn(services, busy.request_id, request.caller.principal)
-            await anyio.sleep(_POLL_S)
-        else:
-            return
+    while (in_the_way := await services.admission.enter(ids)) is not None:
+        stops = in_the_way.belongs_to(principal.reach(Action.INTERRUPT_OTHERS))
+        asked = request.if_busy is IfBusy.INTERRUPT and anyio.current_time() <= deadline
+        if not (asked and stops):
+            raise in_the_way.busy(principal)
+        if not looked:
+            await _look(services, request, ids)
+            looked = True
+        # One that is about to start cannot be stopped yet.
+        with suppress(TurnUnknown):
+            await interrupt_turn(services, in_the_way.request_id, principal)
+        await anyio.sleep(_POLL_S)
+
+
+async def _look(services: Services, request: TurnRequest, ids: TurnIds) -> None:
+    """See whether a question could start now, as far as that can be told without starting it."""
+    plan = await _plan(services, request, ids)
+    await services.turns.look(ids.user, estimate_tokens(prompt_sent(plan)))
 
 
 def _history(services: Services, request: TurnRequest) -> History:
@@ -224,6 +241,7 @@ async def _plan(services: Services, request: TurnRequest, ids: TurnIds) -> Plan:
     """Choose from what the upstream offers; what is missing may have come since it was asked."""
     conversation = Conversation(ids.conversation_id)
     if request.conversation_id is not None:
+        await services.settler.unstored.keep_of(ids.conversation_id)
         conversation = await services.turns.find(ids.conversation_id, _reach(request))
     upstream, settings = services.upstream, services.settings
     try:

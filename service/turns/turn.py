@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from service.domain import Estate, Plan, Thread, TurnIds, TurnRecord
+from service.domain import Estate, Plan, TurnIds, TurnRecord
 from service.errors import TurnRefused
 from service.ports import Tape, UpstreamTurn
 from service.turns.admission import Claim
@@ -49,8 +49,8 @@ class Moment:
 class RunningTurn:
     """A turn that this process drives.
 
-    `record` is what was kept of it when it began; `came_from` is where the upstream goes on, `said`
-    what it has said in earlier streams. `titled` tells that its conversation is to get a title.
+    `record` is what was kept of it when it began; `said` what the model has said in earlier
+    streams. `titled` tells that its conversation is to get a title.
     `accepted` tells that the upstream took the turn, `untaken` that it certainly has not even
     begun to. `settled` is set when the first upstream chunk was applied or the turn has ended, so
     that a route can tell whether there is anything to stream. `reading` ends the wait for the
@@ -67,7 +67,6 @@ class RunningTurn:
     started_at: float
     plan: Plan
     record: TurnRecord
-    came_from: Thread | None = None
     said: str = ""
     titled: bool = False
     tape: Tape | None = None

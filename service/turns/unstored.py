@@ -1,4 +1,8 @@
-"""Turns that could not be kept when they ended: tried again, so many and for so long."""
+"""Turns that could not be kept when they ended: tried again, so many and for so long.
+
+Each is tried after a pause, as soon as the database is known to keep something again, and before
+its conversation goes on: what was said there must not be unknown to the next question.
+"""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -39,6 +43,7 @@ class Unstored:
     settings: DatabaseSettings
     _waiting: OrderedDict[str, _Late] = field(default_factory=OrderedDict)
     _added: anyio.Event = field(default_factory=anyio.Event)
+    _recovered: anyio.Event = field(default_factory=anyio.Event)
 
     @property
     def count(self) -> int:
@@ -63,29 +68,40 @@ class Unstored:
         pause_s = _FIRST_PAUSE_S
         while True:
             await self._added.wait()
-            await anyio.sleep(pause_s)
+            with anyio.move_on_after(pause_s):
+                await self._recovered.wait()
+            self._recovered = anyio.Event()
             pause_s = _FIRST_PAUSE_S if await self.keep() else min(2 * pause_s, _LONGEST_PAUSE_S)
             if not self._waiting:
                 self._added = anyio.Event()
 
+    def wake(self) -> None:
+        """Try everything again at once: the database has just kept something."""
+        if self._waiting:
+            self._recovered.set()
+
+    async def keep_of(self, conversation_id: str) -> None:
+        """Keep what waits of a conversation; mostly nothing does, and nobody is asked.
+
+        Raises:
+            StorageUnavailable: that is not possible yet.
+        """
+        for late in list(self._waiting.values()):
+            if late.record.conversation_id == conversation_id:
+                await self._store(late)
+
     async def keep(self) -> bool:
         """Try to keep everything that waits, the oldest first; tell whether that was possible."""
         for request_id, late in list(self._waiting.items()):
+            if request_id not in self._waiting:
+                continue
             if anyio.current_time() > late.until:
                 self._give_up(request_id, "too_late")
                 continue
             try:
-                kept = await self.turns.end(late.record, late.left)
+                await self._store(late)
             except StorageUnavailable:
                 return False
-            self._waiting.pop(request_id, None)
-            if kept is None:
-                logger.warning("turn.not_stored", request_id=request_id, cause=NOT_OURS)
-                continue
-            for each in kept.unneeded:
-                self.upstream.forget(each)
-            self.export(late.record)
-            logger.info("turn.stored_late", request_id=request_id)
         return True
 
     async def last(self) -> None:
@@ -93,6 +109,20 @@ class Unstored:
         await self.keep()
         for request_id in list(self._waiting):
             self._give_up(request_id, "stopping")
+
+    async def _store(self, late: _Late) -> None:
+        request_id = late.record.request_id
+        kept = await self.turns.end(late.record, late.left)
+        for each in kept.unneeded if kept else ():
+            self.upstream.forget(each)
+        if self._waiting.pop(request_id, None) is None:
+            # Somebody else has kept it meanwhile, and has said so.
+            return
+        if kept is None:
+            logger.warning("turn.not_stored", request_id=request_id, cause=NOT_OURS)
+            return
+        self.export(late.record)
+        logger.info("turn.stored_late", request_id=request_id)
 
     def _give_up(self, request_id: str, reason: str) -> None:
         del self._waiting[request_id]

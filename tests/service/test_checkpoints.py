@@ -9,12 +9,12 @@ import pytest
 from tests.support.applications import application, events, names
 from tests.support.kept_turns import agrees, kept_conversations, kept_turns, locked, on_file, told
 from tests.support.logs import until
-from tests.support.upstreams import NEVER, Script, answer, closing, opening_chunk, says
+from tests.support.upstreams import NEVER, Script, answer, closing, opening_chunk, says, thread_of
 
 HELLO = Script(answer("Hel", "lo"))
 ENDLESS = Script((opening_chunk(), says("Hel"), NEVER))
-SELDOM = {"checkpoint_s": 3_600.0}
-LONG_S = 3_600
+SELDOM = {"checkpoint_s": 1_000.0, "lease_s": 3_600.0}
+LONG_S = 7_200
 
 
 @pytest.fixture
@@ -110,6 +110,20 @@ async def test_what_it_has_said_is_part_of_its_conversation(path):
 
     (past,) = other.upstream.histories[0]
     assert (past.question, past.answer) == ("What is a pod?", "Hel")
+
+
+async def test_what_the_upstream_has_of_it_goes_with_its_conversation(path):
+    async with two(path, HELLO, ENDLESS) as (one, other):
+        first = await one.ended()
+        target = f"/v1/conversations/{first.headers['x-conversation-id']}"
+        async with one.turn(conversation_id=first.headers["x-conversation-id"]) as turn:
+            await turn.part()
+            await look(other)
+            deleted, _ = await other.ask("DELETE", target)
+            await one.interrupt(turn)
+
+    assert deleted.status == 200
+    assert other.upstream.forgotten == [thread_of(1)]
 
 
 async def test_each_is_ended_once(path, log):

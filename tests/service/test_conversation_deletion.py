@@ -1,8 +1,11 @@
 """A deleted conversation is gone, here and upstream, and nothing of it is left half."""
 
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 import anyio
+import pytest
+from anyio import wait_all_tasks_blocked
 
 from service.errors import StorageUnavailable
 from tests.support.applications import application
@@ -92,17 +95,59 @@ class Slow:
         return await self._conversations.delete(*stated)
 
 
-async def test_nothing_begins_in_a_conversation_that_is_being_deleted():
+async def meanwhile(app, turn, slow):
+    """Delete a conversation; return what else comes while it is being deleted is told."""
+    deletion = app.exchange("DELETE", conversation_of(turn))
+    question = app.turn(conversation_id=turn.headers["x-conversation-id"])
+    again = app.exchange("DELETE", conversation_of(turn))
+    async with deletion as deleting, AsyncExitStack() as others:
+        await slow.begun.wait()
+        entered = [await others.enter_async_context(each) for each in (question, again)]
+        await wait_all_tasks_blocked()
+        slow.go_on.set()
+        await deleting.begun()
+        return [deleting.status, *[(await each.begun(), each.status)[1] for each in entered]]
+
+
+@pytest.mark.parametrize("store", ["memory", "redis"])
+async def test_who_comes_while_a_conversation_is_being_deleted_finds_nothing(store, request):
+    shared = {"redis": {"url": request.getfixturevalue("redis_server").url}}
+    async with application(HELLO, **(shared if store == "redis" else {})) as app:
+        turn = await app.ended()
+        with anyio.fail_after(10):
+            statuses = await meanwhile(app, turn, Slow(app))
+
+    assert statuses == [200, 404, 404]
+    assert len(app.upstream.plans) == 1
+
+
+async def test_who_comes_while_a_deletion_fails_goes_on():
     async with application(HELLO) as app:
         turn = await app.ended()
-        slow, address = Slow(app), conversation_of(turn)
-        async with app.exchange("DELETE", address) as deleting:
+        failing = Slow(app, StorageUnavailable("The database is gone."))
+        with anyio.fail_after(10):
+            statuses = await meanwhile(app, turn, failing)
+
+    assert statuses[:2] == [503, 200]
+
+
+async def test_a_deletion_that_takes_too_long_is_not_waited_for_for_ever():
+    async with application(HELLO) as app:
+        turn = await app.ended()
+        slow = Slow(app)
+        admission = replace(app.services.admission, start_s=0.05)
+        app.app.state.services = replace(app.app.state.services, admission=admission)
+        async with app.exchange("DELETE", conversation_of(turn)) as deleting:
             await slow.begun.wait()
-            question, again = await app.goes_on(turn), await asked(app, "DELETE", address)
+            # It is held for longer than others wait.
+            claims, here = admission.claims, f"conversation:{turn.headers['x-conversation-id']}"
+            held = await claims.claim(here, "", 1)
+            await claims.replace(here, held, held, 60)
+            refused = await asked(app, "DELETE", conversation_of(turn))
             slow.go_on.set()
             await deleting.begun()
 
-    assert (question.status, again[0], deleting.status) == (409, 409, 200)
+    assert (refused[0], refused[1]["code"]) == (503, "log_unavailable")
 
 
 async def test_a_conversation_that_cannot_be_deleted_goes_on():

@@ -61,10 +61,11 @@ class Worker:
         conversation_id = str(uuid.uuid4()) if opens else await self.any_conversation()
         request_id = str(uuid.uuid4())
         turn = TurnRecord(request_id, conversation_id, name, request_id, "Hi?", self.clock())
+        turn = replace(turn, came_from=thread_of(request_id))
         await self.turns.begin(turn, opens=opens, tokens=5)
         await self.turns.checkpoint({request_id: "So"})
         if self.chance.random() < 0.3:
-            await self.turns.withdraw(turn, thread_of(request_id))
+            await self.turns.withdraw(turn)
             return
         waits = self.chance.random() < 0.3
         paused = paused_turn(request_id, conversation_id) if waits else None

@@ -15,7 +15,11 @@ from tests.support.server import served
 pytestmark = pytest.mark.slow
 
 PLAYED = {"query": "What is a pod in Kubernetes?"}
-LEASE = {"database_lease_s": "1", "database_checkpoint_s": "0.05"}
+LEASE = {
+    "database_lease_s": "2.5",
+    "database_checkpoint_s": "0.05",
+    "database_timeout_s": "2",
+}
 PATIENCE_S = 15.0
 
 

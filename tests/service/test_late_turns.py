@@ -1,6 +1,9 @@
 """Turns that wait to be stored: which are tried when, and when they are given up."""
 
+from types import SimpleNamespace
+
 import anyio
+import pytest
 
 from service.domain import Kept, Leavings, Thread, TurnRecord
 from service.errors import StorageUnavailable
@@ -98,6 +101,74 @@ async def test_threads_that_nobody_needs_then_are_deleted():
     await kept.keep()
 
     assert upstream.forgotten == [thread]
+
+
+async def test_what_waits_of_a_conversation_is_stored_alone(log):
+    store = Store()
+    kept = late(store, "r1", "r2")
+    kept.add(TurnRecord("r3", "other", "alice", "r3", "Hi", 1.0), Leavings())
+
+    await kept.keep_of("other")
+    await kept.keep_of("a third one")
+
+    assert (store.ended, kept.count) == (["r3"], 2)
+
+
+async def test_who_asks_next_is_told_that_it_cannot_be_stored_yet():
+    kept = late(Store(failures=1), "r1", "r2")
+
+    with pytest.raises(StorageUnavailable):
+        await kept.keep_of("c")
+
+    assert kept.count == 2
+
+
+async def test_what_is_stored_by_two_at_once_is_exported_once(log):
+    """Whoever is told of threads that nobody needs has them deleted."""
+    store, upstream, thread = Store(), ScriptedUpstream(), Thread("scripted", ("old",))
+    kept = late(store, "r1", upstream=upstream)
+    began, go_on = anyio.Event(), anyio.Event()
+
+    async def slowly(turn, left):
+        began.set()
+        await go_on.wait()
+        return Kept((thread,))
+
+    async with anyio.create_task_group() as tasks:
+        kept.turns = SimpleNamespace(end=slowly)
+        tasks.start_soon(kept.keep_of, "c")
+        await began.wait()
+        kept.turns = store
+        await kept.keep()
+        go_on.set()
+
+    assert [each.request_id for each in store.exported] == ["r1"]
+    assert upstream.forgotten == [thread]
+    assert [each["event"] for each in log] == ["turn.stored_late"]
+
+
+async def test_what_was_stored_while_others_are_tried_is_left(log):
+    """Also when its time is over by then."""
+    store = Store()
+    kept = late(store, "r1", retry_timeout_s=0.05)
+    kept.add(TurnRecord("r2", "other", "alice", "r2", "Hi", 1.0), Leavings())
+    end, began, go_on = store.end, anyio.Event(), anyio.Event()
+
+    async def slowly(turn, left):
+        if turn.request_id == "r1":
+            began.set()
+            await go_on.wait()
+        return await end(turn, left)
+
+    store.end = slowly
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(kept.keep)
+        await began.wait()
+        await kept.keep_of("other")
+        await anyio.sleep(0.05)
+        go_on.set()
+
+    assert (store.ended, given_up(log)) == (["r2", "r1"], [])
 
 
 async def test_what_comes_while_others_are_tried_is_tried_as_well():

@@ -16,7 +16,7 @@ from tests.support.waiting_turns import BOTH, GOES_ON, WAITS
 HELLO = Script(answer("Hel", "lo"))
 ENDLESS = Script((opening_chunk(), says("Hi"), NEVER))
 KEY = {"Idempotency-Key": "a-key"}
-QUICK = {"timeout_s": 0.3, "checkpoint_s": 3_600.0}
+QUICK = {"timeout_s": 0.3, "checkpoint_s": 1_000.0, "lease_s": 3_600.0}
 
 
 @pytest.fixture

@@ -221,7 +221,7 @@ async def test_nobody_but_the_heir_ends_a_turn_of_another_process(told, other):
 
     assert await told.end("a", store=other) is None
     await other.checkpoint({"a": "mine"})
-    await other.withdraw(told.records["a"], None)
+    await other.withdraw(told.records["a"])
     assert (await told.known("a")).outcome is None
     assert (await told.known("a")).answer == ""
 

@@ -262,6 +262,21 @@ def test_no_variable_stands_for_two_settings():
     assert len(set(variables)) == len(variables)
 
 
+@pytest.mark.parametrize(
+    "longer",
+    [
+        {"upstream": {"request_timeout_s": 40.0}},
+        {"redis": {"timeout_s": 12.0}},
+        {"database": {"timeout_s": 15.0, "lease_s": 60.0}},
+        {"redaction": {"timeout_s": 20.0}},
+        {"interrupt_wait_s": 15.0},
+    ],
+    ids=lambda each: next(iter(each)),
+)
+def test_a_turn_may_take_as_long_to_start_as_whatever_it_waits_for(longer):
+    assert Settings(**longer).start_s >= Settings().start_s + 9
+
+
 def test_settings_do_not_show_their_secrets(configured):
     configured(FILE)
 

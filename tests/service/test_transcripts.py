@@ -97,7 +97,10 @@ async def test_a_file_has_all_that_is_kept_of_a_turn(transcripts, tmp_path):
         "2025-11-23T12:13:23.500Z",
     )
     renamed = {"question", "answer", "user", "model", "conversation_id"}
-    assert {each.name for each in fields(TurnRecord)} - renamed <= set(told)
+    ids_of_the_upstream = {"came_from"}
+    kept = {each.name for each in fields(TurnRecord)} - ids_of_the_upstream
+    assert kept - renamed <= set(told)
+    assert not ids_of_the_upstream & set(told)
     same = {"tool_calls", "tool_results", "shields", "referenced_documents", "rag_chunks"}
     assert {name: tuple(told[name]) for name in same} == {
         name: getattr(TURN, name) for name in same

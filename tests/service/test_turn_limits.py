@@ -57,6 +57,22 @@ async def test_after_that_time_another_may_start(told, clock):
     assert await told.store.known("c", None) is not None
 
 
+async def test_to_look_whether_another_may_start_takes_nothing(told, charged):
+    await told.begin("a", opens=True)
+    for _ in range(3):
+        await told.store.look("alice", 0)
+    await told.begin("b")
+    with pytest.raises(RateExceeded) as refused:
+        await told.store.look("alice", 0)
+    await told.store.look("bob", 0)
+    await charged.store.look("carol", 900)
+    with pytest.raises(QuotaExceeded):
+        await charged.store.look("carol", 901)
+
+    assert refused.value.retry_after_s == 60
+    assert await charged.store.available("carol") == {"tokens": 1_000, "all": 5_000}
+
+
 async def test_what_was_started_counts_when_it_was_deleted_since(told, any_database):
     for each in "ab":
         await told.begin(each, each, opens=True)
@@ -69,7 +85,7 @@ async def test_what_was_started_counts_when_it_was_deleted_since(told, any_datab
 
 async def test_what_did_not_start_does_not_count(told):
     begun = await told.begin("a", opens=True)
-    await told.store.withdraw(begun, None)
+    await told.store.withdraw(begun)
     await told.begin("b", opens=True)
 
     await told.begin("c")
@@ -106,7 +122,7 @@ async def test_a_stream_that_resumes_a_turn_is_no_start(told):
 async def test_a_turn_that_was_withdrawn_was_no_start(told):
     await told.begin("a", opens=True)
     begun = await told.begin("b")
-    await told.store.withdraw(begun, None)
+    await told.store.withdraw(begun)
 
     await told.begin("c")
 
@@ -184,7 +200,7 @@ async def test_a_turn_that_was_taken_for_lost_and_was_not_costs_what_it_has_used
 async def test_a_turn_that_was_withdrawn_costs_nothing(charged):
     begun = await charged.begin("a", opens=True)
 
-    await charged.store.withdraw(begun, None)
+    await charged.store.withdraw(begun)
 
     assert await charged.store.available("alice") == {"tokens": 1_000, "all": 5_000}
 
@@ -240,5 +256,5 @@ async def test_the_quotas_of_a_turn_are_those_of_who_asks(charged):
     begun = await charged.begin("b", user="bob")
 
     assert (await charged.store.available("bob"))["tokens"] == 900
-    await charged.store.withdraw(replace(begun, user="bob"), None)
+    await charged.store.withdraw(replace(begun, user="bob"))
     assert (await charged.store.available("bob"))["tokens"] == 1_000

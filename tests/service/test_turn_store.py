@@ -225,6 +225,20 @@ async def test_a_turn_takes_the_thread_of_its_conversation(told):
     assert kept.unneeded == ()
 
 
+async def test_a_thread_that_another_turn_has_taken_is_not_taken_again(told, store):
+    """Both were planned with it."""
+    await told.tell("a", leaving("A"), opens=True)
+    planned = {"came_from": thread_of("A")}
+    first, second = await told.begin("b", **planned), await told.begin("c", **planned)
+    kept = [(await told.known(each)).came_from for each in "bc"]
+    await store.withdraw(second)
+    missing = await told.thread()
+    await store.withdraw(first)
+
+    assert kept == [thread_of("A"), None]
+    assert (missing, await told.thread()) == (None, "A")
+
+
 async def test_a_thread_that_another_takes_the_place_of_is_not_needed(told, store):
     """Another turn may have left it there meanwhile."""
     await told.tell("a", opens=True)
@@ -303,7 +317,7 @@ async def test_nobody_begins_in_a_conversation_that_has_gone(told, store):
 async def test_a_turn_that_was_withdrawn_was_never_there(told, store):
     begun = await told.begin("a", opens=True)
 
-    await store.withdraw(begun, None)
+    await store.withdraw(begun)
 
     assert await store.known("a", None) is None
     with pytest.raises(ConversationUnknown):
@@ -312,9 +326,9 @@ async def test_a_turn_that_was_withdrawn_was_never_there(told, store):
 
 async def test_a_turn_that_was_withdrawn_gives_the_thread_back(told, store):
     await told.tell("a", leaving("A"), opens=True)
-    begun = await told.begin("b")
+    begun = await told.begin("b", came_from=thread_of("A"))
 
-    await store.withdraw(begun, thread_of("A"))
+    await store.withdraw(begun)
 
     assert await told.thread() == "A"
     assert await told.history() == ["a"]
@@ -322,30 +336,39 @@ async def test_a_turn_that_was_withdrawn_gives_the_thread_back(told, store):
 
 async def test_a_thread_is_not_given_back_that_has_missed_a_turn(told, store):
     await told.tell("a", leaving("A"), opens=True)
-    begun = await told.begin("b")
+    begun = await told.begin("b", came_from=thread_of("A"))
     await told.begin("c")
     await told.end("c", Leavings())
 
-    await store.withdraw(begun, thread_of("A"))
+    await store.withdraw(begun)
 
     assert await told.thread() is None
 
 
 async def test_a_thread_is_not_given_back_to_a_conversation_that_has_one(told, store):
     await told.tell("a", leaving("A"), opens=True)
-    begun = await told.begin("b")
+    begun = await told.begin("b", came_from=thread_of("A"))
     await told.begin("c")
     await told.end("c", leaving("C", 1), told=False)
 
-    await store.withdraw(begun, thread_of("A"))
+    await store.withdraw(begun)
 
     assert await told.thread() == "C"
+
+
+async def test_the_thread_of_a_stream_that_was_withdrawn_waits_with_its_turn(told, store):
+    await told.tell("a", Leavings(paused=paused_turn("A", "1")), opens=True)
+    begun = await told.begin("b", key="a", resumes="a", came_from=thread_of("A"))
+
+    await store.withdraw(begun)
+
+    assert await told.thread() is None
 
 
 async def test_a_turn_that_has_ended_is_not_withdrawn(told, store):
     await told.tell("a", leaving("A"), opens=True)
 
-    await store.withdraw(told.records["a"], thread_of("B"))
+    await store.withdraw(replace(told.records["a"], came_from=thread_of("B")))
 
     assert await told.history() == ["a"]
     assert await told.thread() == "A"
@@ -380,7 +403,7 @@ async def test_ending_a_turn_again_changes_nothing(told, store, clock):
 
 async def test_a_turn_that_never_began_does_not_end(told, store, clock):
     begun = await told.begin("a", opens=True)
-    await store.withdraw(begun, None)
+    await store.withdraw(begun)
 
     assert await told.end("a") is None
 
@@ -390,8 +413,9 @@ async def test_the_threads_of_a_memory_are_lost_with_it(memory_database, clock):
     await told.tell("a", leaving("A"), opens=True)
     await told.tell("b", Leavings(paused=paused_turn("B", "2")), conversation_id="2", opens=True)
     await told.tell("c", Leavings(), conversation_id="3", opens=True)
+    await told.begin("d", conversation_id="4", opens=True, came_from=thread_of("C"))
 
-    assert names(await told.store.close()) == ["A", "B"]
+    assert names(await told.store.close()) == ["A", "B", "C"]
 
 
 async def test_the_threads_of_a_database_are_found_again(database, clock):

@@ -107,7 +107,10 @@ class Turns(RuleBasedStateMachine):
         """The upstream may have lost the thread; then it is told what is in the history by now."""
         asked = self.asked.pop(number % len(self.asked))
         store, thread = self.stores[asked.process], asked.found.thread
-        self.run(store.begin(asked.record, opens=False, tokens=0))
+        taken = self.run(store.find("c", None)).thread
+        planned = replace(asked.record, came_from=thread)
+        self.run(store.begin(planned, opens=False, tokens=0))
+        asked.record = planned if taken == thread else asked.record
         if thread is None or is_lost:
             asked.knows = [each.key for each in self.run(store.history("c"))]
         else:
@@ -124,7 +127,7 @@ class Turns(RuleBasedStateMachine):
             thread = Thread("responses", (asked.request_id,))
             self.seen[asked.request_id] = sorted({*asked.knows, asked.request_id})
         ending = {"outcome": "end", "answer": "!", "told": told, "ended_at": self.clock()}
-        asked.record = replace(asked.record, **ending)
+        asked.record = replace(asked.record, came_from=None, **ending)
         process = (asked.process + is_heir) % PROCESSES
         left = Leavings(thread, asked.found.version, inherited=is_heir)
         for _ in range(1 + twice):
@@ -135,7 +138,7 @@ class Turns(RuleBasedStateMachine):
     @rule(number=ANY)
     def a_turn_is_withdrawn(self, number):
         asked = self.running.pop(number % len(self.running))
-        self.run(self.stores[asked.process].withdraw(asked.record, asked.found.thread))
+        self.run(self.stores[asked.process].withdraw(asked.record))
 
     @precondition(lambda self: self.running)
     @rule(number=ANY, said=YES, process=ONE_OF_THE_PROCESSES)
@@ -157,7 +160,7 @@ class Turns(RuleBasedStateMachine):
         asked = lost[number % len(lost)]
         self.clock.forward(1.0)
         ending = {"outcome": "end", "code": None, "told": True, "ended_at": self.clock()}
-        asked.record = replace(asked.record, answer="So it is", **ending)
+        asked.record = replace(asked.record, came_from=None, answer="So it is", **ending)
         self.end(asked, asked.process, Leavings(None, asked.found.version))
 
     @invariant()

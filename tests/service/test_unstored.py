@@ -12,7 +12,7 @@ from tests.support.upstreams import Script, answer, closing, opening_chunk, says
 from tests.support.waiting_turns import BOTH, GOES_ON, WAITS
 
 HELLO = Script(answer("Hel", "lo"))
-QUICK = {"timeout_s": 0.3, "checkpoint_s": 3_600.0}
+QUICK = {"timeout_s": 0.3, "checkpoint_s": 1_000.0, "lease_s": 3_600.0}
 """What is done beside the turns would be in the way."""
 
 
@@ -106,6 +106,47 @@ async def test_the_next_question_knows_of_it(path, log):
     assert [each.answer for each in app.upstream.histories[1]] == ["Hello"]
 
 
+async def test_the_next_question_does_not_wait_until_it_is_tried_again(path, monkeypatch):
+    """Its caller has read the answer, and the database may be back for a moment only."""
+    monkeypatch.setattr("service.turns.unstored._FIRST_PAUSE_S", 3_600.0)
+    go_on = anyio.Event()
+    async with application(waiting(go_on), HELLO, **on_file(path, **QUICK)) as app:
+        turn, body = await unstored(app, path, go_on)
+        await app.goes_on(turn)
+        waits = await unstored_turns(app)
+
+    assert [each.answer for each in app.upstream.histories[1]] == ["Hello"]
+    assert agrees(kept_turns(path)[0], told(body))
+    assert waits == 0
+
+
+async def test_no_question_is_asked_while_the_one_before_cannot_be_stored(path):
+    go_on = anyio.Event()
+    async with application(waiting(go_on), HELLO, **on_file(path, **QUICK)) as app:
+        turn, _ = await unstored(app, path, go_on)
+        async with locked(path):
+            refused = await app.goes_on(turn)
+        await app.goes_on(turn)
+
+    assert refused.status == 503
+    assert [each.answer for each in app.upstream.histories[1]] == ["Hello"]
+
+
+@pytest.mark.parametrize("sign", ["another turn", "a checkpoint"])
+async def test_it_is_stored_as_soon_as_something_else_is(path, log, monkeypatch, sign):
+    monkeypatch.setattr("service.turns.unstored._FIRST_PAUSE_S", 3_600.0)
+    go_on = anyio.Event()
+    async with application(waiting(go_on), HELLO, **on_file(path, **QUICK)) as app:
+        turn, _ = await unstored(app, path, go_on)
+        if sign == "another turn":
+            await app.ended()
+        else:
+            await app.services.checkpoints._keep()
+        line = await logged(log, "turn.stored_late")
+
+    assert line["request_id"] == turn.headers["x-request-id"]
+
+
 async def test_a_turn_that_waits_can_be_answered_when_that_is_stored(path, log):
     go_on = anyio.Event()
     scripts = waiting(go_on, *WAITS.body[2:]), GOES_ON
@@ -149,11 +190,12 @@ async def test_what_is_lost_with_the_process_is_an_error_in_the_log(path, log):
     assert line["request_id"] == turn.headers["x-request-id"]
 
 
-async def test_readers_do_not_wait_for_more_than_one_try(path):
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "a-key"}])
+async def test_readers_do_not_wait_for_more_than_one_try(path, headers):
     """Not for each thing that the database would be asked besides."""
     go_on = anyio.Event()
     slower = on_file(path, **QUICK | {"timeout_s": 1.0})
-    async with application(waiting(go_on), **slower) as app, app.turn() as turn:
+    async with application(waiting(go_on), **slower) as app, app.turn(headers=headers) as turn:
         await turn.part()
         async with locked(path):
             go_on.set()
@@ -170,7 +212,7 @@ async def test_one_that_was_taken_for_abandoned_is_stored_as_it_was_said(path, l
     async with application(waiting(go_on), HELLO, **on_file(path, **QUICK)) as app:
         turn, body = await unstored(app, path, go_on)
         clock = app.services.turns._clock
-        app.services.turns._clock = lambda: clock() + 3_600
+        app.services.turns._clock = lambda: clock() + 7_200
         await app.services.checkpoints._keep()
         await logged(log, "turn.stored_late")
         app.services.turns._clock = clock

@@ -24,7 +24,10 @@ async def running_database(
 ) -> AsyncIterator[SqlDatabase]:
     """Be one more process that uses a database, which is prepared, until the context is left."""
     settings = DatabaseSettings(
-        url=SecretStr(url), timeout_s=timeout_s, connections_limit=connections_limit
+        url=SecretStr(url),
+        timeout_s=timeout_s,
+        lease_s=2 * PATIENCE_S,
+        connections_limit=connections_limit,
     )
     database = open_sql_database(settings)
     async with database.running():

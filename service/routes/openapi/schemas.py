@@ -49,7 +49,8 @@ _PROBLEM: Schema = {
         "code": {"type": "string", "description": "Stable, for programs."},
         "request_id": {
             "type": "string",
-            "description": "The turn that failed; with `conversation_busy` the one that runs.",
+            "description": "The turn that failed; with `conversation_busy` the one that runs, for "
+            "who may follow it.",
         },
         "conversation_id": {"type": "string", "description": "Its conversation."},
         "response": {"type": "string", "description": "What it had said until then."},

@@ -4,7 +4,9 @@ import time
 from collections.abc import Callable
 
 from sqlalchemy import case, delete, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service.domain import Handover
 from service.storage.database.engine import SqlDatabase
 from service.storage.database.statements import insert
 from service.storage.database.tables import claims
@@ -50,15 +52,9 @@ class SqlClaims:
 
     async def replace(self, key: str, holder: str, successor: str, ttl_s: float) -> bool:
         """See `Claims.replace`."""
-        now_ms = self._now_ms()
-        own = (claims.c.key == key, claims.c.holder == holder, claims.c.expires_ms > now_ms)
+        handover, now_ms = Handover(key, holder, successor, ttl_s), self._now_ms()
         async with self._database.writing() as connection:
-            changed = await connection.execute(
-                update(claims)
-                .where(*own)
-                .values(holder=successor, expires_ms=_end_ms(now_ms, ttl_s))
-            )
-        return changed.rowcount == 1
+            return await hand_over(connection, handover, now_ms)
 
     async def release(self, key: str, holder: str) -> None:
         """See `Claims.release`."""
@@ -86,6 +82,17 @@ class SqlClaims:
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1_000)
+
+
+async def hand_over(connection: AsyncConnection, handover: Handover, now_ms: int) -> bool:
+    """Give a claim to its next holder; returns whether it was still held by the last one."""
+    held = (claims.c.key == handover.key, claims.c.holder == handover.holder)
+    changed = await connection.execute(
+        update(claims)
+        .where(*held, claims.c.expires_ms > now_ms)
+        .values(holder=handover.successor, expires_ms=_end_ms(now_ms, handover.ttl_s))
+    )
+    return changed.rowcount == 1
 
 
 def _end_ms(now_ms: int, ttl_s: float) -> int:

@@ -100,15 +100,17 @@ class SqlConversations:
 
     async def delete(self, conversation_id: str, user: str | None) -> Deleted:
         """See `Conversations.delete`."""
-        its_turns = select(_turns.request_id).where(_turns.conversation_id == conversation_id)
+        its = _turns.conversation_id == conversation_id
+        its_turns = select(_turns.request_id).where(its)
+        ordered = select(_turns.request_id, _turns.came_from).where(its).order_by(_turns.request_id)
         owned = select(_conversations.thread).where(*_owned(conversation_id, user))
         now_ms = to_ms(self._clock())
         async with self._database.writing() as connection:
             row = (await connection.execute(owned.with_for_update())).one_or_none()
             kept = _known_at_all(row).thread
-            ordered = its_turns.order_by(_turns.request_id).with_for_update()
-            request_ids = tuple((await connection.execute(ordered)).scalars())
-            threads = await _forget_paused(connection, its_turns, now_ms)
+            rows = (await connection.execute(ordered.with_for_update())).all()
+            threads = _threads([kept, *(row.came_from for row in rows)])
+            threads += await _forget_paused(connection, its_turns, now_ms)
             # What a running turn has reserved is spent: it goes on at the upstream.
             await connection.execute(
                 delete(reservations).where(reservations.c.request_id.in_(its_turns))
@@ -116,7 +118,7 @@ class SqlConversations:
             await connection.execute(
                 delete(conversations).where(_conversations.conversation_id == conversation_id)
             )
-        return Deleted((*_threads([kept]), *threads), request_ids)
+        return Deleted(tuple(threads), tuple(row.request_id for row in rows))
 
     async def expire(self, before: float) -> Sequence[Thread]:
         """See `Conversations.expire`."""
@@ -150,7 +152,8 @@ class SqlConversations:
         found = (await connection.execute(over)).all()
         quiet = await _lock_quiet(connection, {row.conversation_id for row in found})
         # Some may have gone before they were locked.
-        those = select(_turns.request_id, _turns.conversation_id, _turns.key).where(
+        columns = (_turns.request_id, _turns.conversation_id, _turns.key, _turns.came_from)
+        those = select(*columns).where(
             _turns.request_id.in_([row.request_id for row in found]),
             _turns.conversation_id.in_(quiet),
         )
@@ -158,7 +161,8 @@ class SqlConversations:
         if not rows:
             return 0, []
         ids = [row.request_id for row in rows]
-        threads = await _forget_paused(connection, ids, to_ms(self._clock()))
+        threads = _threads(row.came_from for row in rows)
+        threads += await _forget_paused(connection, ids, to_ms(self._clock()))
         await connection.execute(delete(turns).where(_turns.request_id.in_(ids)))
         asked = Counter(row.conversation_id for row in rows if row.key == row.request_id)
         return len(rows), [*threads, *await _forget_empty(connection, quiet, asked)]

@@ -5,6 +5,8 @@
 2. A turn that was taken for lost, and was not, may still say how it has ended. It counts once.
 3. A thread is kept only if it has seen every turn that is told: of two turns at the same time
    neither has heard of the other.
+4. Who drives a turn says what becomes of the thread that it came from. When that process has died
+   the thread stays with the turn, and goes with it, or is handed out to the heir.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,10 +19,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.domain import Leavings, Thread, TurnRecord
 from service.storage.database.paused import pause
 from service.storage.database.rows import (
-    from_json,
     model_column,
     outcome_of,
-    to_json,
+    thread_column,
+    thread_from,
     to_s,
     turn_from,
 )
@@ -40,6 +42,7 @@ _forsaken = turns.c.touched_ms < bindparam("before_ms")
 _END = update(turns).where(_of_turn, _of_process, _runs)
 _INHERIT = update(turns).where(_of_turn, _runs)
 _CORRECT = update(turns).where(_of_turn, _of_process, turns.c.code == _LOST_CODE)
+_CAME_FROM = select(turns.c.came_from).where(_of_turn)
 _STANDS = select(
     turns.c.code,
     turns.c.process,
@@ -104,10 +107,12 @@ async def end(
     connection: AsyncConnection, process: str, turn: TurnRecord, left: Leavings, expires_ms: int
 ) -> Ended | None:
     """Keep how a turn has ended; see `Turns.end`. None when it is not for `process` to say."""
-    values = {**outcome_of(turn), "of_turn": turn.request_id, "process": process}
+    done = {**outcome_of(turn), "came_from": None}
+    values = {**done, "of_turn": turn.request_id, "process": process}
     stood = await _locked(connection, turn.conversation_id)
     if stood is None:
         return None
+    orphaned = await _orphaned(connection, turn) if left.inherited else ()
     is_new, charged = await _say(connection, values, inherited=left.inherited), None
     if not is_new:
         row = (await connection.execute(_STANDS, {"of_turn": turn.request_id})).one_or_none()
@@ -121,7 +126,8 @@ async def end(
         charged = row.charged
     if left.paused is not None:
         await pause(connection, left.paused, turn.request_id, expires_ms)
-    return Ended(await _go_on(connection, turn, left, stood, is_new=is_new), charged)
+    unneeded = await _go_on(connection, turn, left, stood, is_new=is_new)
+    return Ended((*orphaned, *unneeded), charged)
 
 
 async def lose(connection: AsyncConnection, before_ms: int, now_ms: int) -> Sequence[TurnRecord]:
@@ -151,6 +157,12 @@ async def _locked(
     return found.one_or_none()
 
 
+async def _orphaned(connection: AsyncConnection, turn: TurnRecord) -> tuple[Thread, ...]:
+    """Return the thread that a turn came from, of which its process says nothing any more."""
+    kept = await connection.scalar(_CAME_FROM, {"of_turn": turn.request_id})
+    return tuple(filter(None, [thread_from(kept)]))
+
+
 async def _say(connection: AsyncConnection, values: Values, *, inherited: bool) -> bool:
     """Say how a turn has ended, if it runs and is this process's; tells whether it was."""
     if inherited:
@@ -178,7 +190,7 @@ async def _go_on(
     is_new: bool,
 ) -> tuple[Thread, ...]:
     """Let the conversation of a turn go on; returns threads that nobody needs any more."""
-    before = None if stood.thread is None else from_json(stood.thread, Thread)
+    before = thread_from(stood.thread)
     thread = _thread(turn, left, stood.version, before)
     await connection.execute(
         _GO_ON,
@@ -188,7 +200,7 @@ async def _go_on(
             "new": int(is_new and turn.key == turn.request_id),
             "other_model": model_column(left.model),
             "ended_ms": outcome_of(turn)["ended_ms"],
-            "next_thread": None if thread is None else to_json(thread),
+            "next_thread": thread_column(thread),
         },
     )
     had = dict.fromkeys((before, left.thread))

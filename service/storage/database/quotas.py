@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.domain import Quota
 from service.settings.data import QuotaSettings
+from service.storage.database import periods
 from service.storage.database.accounts import (
     Account,
     Key,
@@ -74,13 +75,26 @@ async def reserve(  # noqa: PLR0913, PLR0917 # this is what a reservation is
     if not limits:
         return
     accounts = await _opened(connection, limits, user, now_ms)
-    lacking = [each for each in accounts if each[0].available < tokens]
-    if lacking:
-        raise exceeded(lacking, tokens, now_ms)
+    _see(accounts, tokens, now_ms)
     taken = [reserved(account, limit, tokens) for account, limit in accounts]
     await _write(connection, [account for account, _ in taken])
     rows = [_reservation_row(request_id, reservation) for _, reservation in taken]
     await connection.execute(_RESERVE, rows)
+
+
+async def look(
+    connection: AsyncConnection,
+    limits: Sequence[QuotaSettings],
+    user: str,
+    tokens: int,
+    now_ms: int,
+) -> None:
+    """Do nothing where every quota has tokens for one more turn now.
+
+    Raises:
+        QuotaExceeded: one of them has too few.
+    """
+    _see(await _standing(connection, limits, user, now_ms), tokens, now_ms)
 
 
 async def settle(
@@ -159,6 +173,15 @@ class SqlQuotas:
         self._limits = sorted(limits, key=lambda each: each.name)
         self._clock = clock
 
+    async def begin_changed_periods(self) -> None:
+        """See `Quotas.begin_changed_periods`."""
+        for limit in self._limits:
+            changed = periods.AT_ONCE
+            while changed == periods.AT_ONCE:
+                now_ms = int(self._clock() * 1_000)
+                async with self._database.writing() as connection:
+                    changed = await periods.begin_changed(connection, limit, now_ms)
+
     async def of(self, user: str) -> Sequence[Quota]:
         """See `Quotas.of`."""
         if not self._limits:
@@ -173,6 +196,12 @@ class SqlQuotas:
         now_ms = int(self._clock() * 1_000)
         async with self._database.writing() as connection:
             await charge(connection, self._limits, user, tokens, now_ms)
+
+
+def _see(accounts: Sequence[tuple[Account, QuotaSettings]], tokens: int, now_ms: int) -> None:
+    lacking = [each for each in accounts if each[0].available < tokens]
+    if lacking:
+        raise exceeded(lacking, tokens, now_ms)
 
 
 async def _opened(
@@ -234,6 +263,7 @@ def _account_row(account: Account) -> dict[str, object]:
         "user": account.user,
         "available": account.available,
         "period_began_ms": account.period_began_ms,
+        "period_ms": account.period_ms,
     }
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Row
 
-from service.domain import AttachmentNote, ConversationNote, Model, TurnRecord
+from service.domain import AttachmentNote, ConversationNote, Model, Thread, TurnRecord
 
 _HALVES = re.compile("[\ud800-\udfff]")
 _NOTHING = "[]"
@@ -36,6 +36,11 @@ def from_json[T](text: str, kind: type[T]) -> T:
 def model_from(text: str | None) -> Model | None:
     """Return a model that may be missing."""
     return None if text is None else from_json(text, Model)
+
+
+def thread_from(text: str | None) -> Thread | None:
+    """Return a thread that may be missing."""
+    return None if text is None else from_json(text, Thread)
 
 
 def to_ms(time_s: float) -> int:
@@ -71,6 +76,7 @@ def turn_from(row: Row[*tuple[Any, ...]]) -> TurnRecord:
         question=row.question,
         began_at=to_s(row.began_ms),
         resumes=row.resumes,
+        came_from=thread_from(row.came_from),
         attachments=_attachments(row.attachments),
         redactions=row.redactions,
         model=model_from(row.model),
@@ -102,6 +108,7 @@ def columns_of(turn: TurnRecord) -> dict[str, object]:
         "question": turn.question,
         "began_ms": to_ms(turn.began_at),
         "resumes": turn.resumes,
+        "came_from": thread_column(turn.came_from),
         "attachments": _list(turn.attachments),
         "redactions": turn.redactions,
         "model": model_column(turn.model),
@@ -133,6 +140,11 @@ def outcome_of(turn: TurnRecord) -> dict[str, object]:
 def model_column(model: Model | None) -> str | None:
     """Return a model that may be missing, as it is kept."""
     return None if model is None else to_json(model)
+
+
+def thread_column(thread: Thread | None) -> str | None:
+    """Return a thread that may be missing, as it is kept."""
+    return None if thread is None else to_json(thread)
 
 
 def _count(tokens: int) -> int:

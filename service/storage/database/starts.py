@@ -45,13 +45,22 @@ async def start(connection: AsyncConnection, turn: TurnRecord, allowed: int, now
     if connection.dialect.name == "postgresql":
         # SQLite has one writer.
         await connection.execute(_LOCK_USER, {"user_lock": _lock_of(turn.user)})
-    since_ms = now_ms - _MINUTE_MS
-    asked = {"of_user": turn.user, "since_ms": since_ms, "allowed": allowed - 1}
+    asked = _asked(turn.user, allowed, now_ms)
     started = {**asked, "of_turn": turn.request_id, "now_ms": now_ms}
     if not (await connection.execute(_START, started)).rowcount:
-        last_ms = await connection.scalar(_LAST_ALLOWED, asked) or since_ms
-        wait_s = max(1, -((since_ms - last_ms) // 1_000))
-        raise RateExceeded(f"No more than {allowed} turns in a minute.", wait_s)
+        last_ms = await connection.scalar(_LAST_ALLOWED, asked)
+        raise _exceeded(allowed, last_ms, now_ms)
+
+
+async def look(connection: AsyncConnection, user: str, allowed: int, now_ms: int) -> None:
+    """Do nothing where a user could start one more turn now.
+
+    Raises:
+        RateExceeded: see `start`.
+    """
+    last_ms = await connection.scalar(_LAST_ALLOWED, _asked(user, allowed, now_ms))
+    if last_ms is not None:
+        raise _exceeded(allowed, last_ms, now_ms)
 
 
 async def take_back(connection: AsyncConnection, request_id: str) -> None:
@@ -63,6 +72,17 @@ async def clear(connection: AsyncConnection, user: str, now_ms: int) -> None:
     """Forget what a user has started long ago."""
     long_ago = {"of_user": user, "since_ms": now_ms - _MINUTE_MS}
     await connection.execute(_LONG_STARTED, long_ago)
+
+
+def _asked(user: str, allowed: int, now_ms: int) -> dict[str, object]:
+    return {"of_user": user, "since_ms": now_ms - _MINUTE_MS, "allowed": allowed - 1}
+
+
+def _exceeded(allowed: int, last_ms: int | None, now_ms: int) -> RateExceeded:
+    """Return when there is room again: when the one that must be older is a minute old."""
+    since_ms = now_ms - _MINUTE_MS
+    wait_s = max(1, -((since_ms - (last_ms or since_ms)) // 1_000))
+    return RateExceeded(f"No more than {allowed} turns in a minute.", wait_s)
 
 
 def _lock_of(user: str) -> int:

@@ -37,7 +37,7 @@ def open_database(settings: Settings) -> DatabaseStores:
         database,
         SqlTurns(database, _limits(settings)),
         SqlConversations(database),
-        SqlPausedTurns(database, settings.answer_timeout_s, _start_s(settings)),
+        SqlPausedTurns(database, settings.answer_timeout_s, settings.start_s),
         SqlClaims(database),
         SqlQuotas(database, settings.token_quotas),
         SqlOpinions(database),
@@ -53,8 +53,3 @@ def _limits(settings: Settings) -> TurnLimits:
         settings.token_quotas,
         settings.quotas.reserve_tokens,
     )
-
-
-def _start_s(settings: Settings) -> float:
-    """Return how long a stream can take to begin after its turn was answered."""
-    return 2 * settings.upstream.request_timeout_s + settings.redis.timeout_s

@@ -64,6 +64,9 @@ turns = Table(
     # The request id of the first stream of the turn, and that of the stream before this one.
     Column("key", _ID, nullable=False),
     Column("resumes", _ID),
+    # The thread that it has taken. Who ends it knows what becomes of that; a process that has died
+    # does not, and then it stays here until somebody deletes it.
+    Column("came_from", JSON_TEXT),
     # Which process may say how the turn has ended, and when it was known to live.
     Column("process", _ID, nullable=False),
     Column("touched_ms", BigInteger, nullable=False),
@@ -133,6 +136,8 @@ quotas = Table(
     Column("user", _NAME, primary_key=True),
     Column("available", BigInteger, nullable=False),
     Column("period_began_ms", BigInteger, nullable=False),
+    # That of the settings, 0 for none: by it a process that starts sees that they have changed.
+    Column("period_ms", BigInteger, nullable=False),
 )
 
 reservations = Table(

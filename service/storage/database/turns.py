@@ -6,17 +6,18 @@ All processes must tell the same time, to within what `database.lease_s` leaves.
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.domain import Conversation, Kept, Leavings, PastTurn, Thread, TurnRecord
-from service.errors import ConversationUnknown
+from service.domain import Conversation, Handover, Kept, Leavings, PastTurn, Thread, TurnRecord
+from service.errors import ConversationUnknown, LogUnavailable
 from service.settings.data import QuotaSettings
 from service.storage.database import endings, histories, quotas, starts
+from service.storage.database.claims import hand_over
 from service.storage.database.engine import SqlDatabase
-from service.storage.database.rows import columns_of, from_json, to_json, to_ms, turn_from
+from service.storage.database.rows import columns_of, from_json, thread_column, to_ms, turn_from
 from service.storage.database.tables import conversations, paused_turns, turns
 from service.storage.history import HistoryBounds
 
@@ -30,10 +31,12 @@ _runs = turns.c.outcome.is_(None)
 
 _OPEN = insert(conversations)
 _USE = update(conversations).where(_of_conversation)
+_planned = bindparam("planned", type_=conversations.c.thread.type)
+_TAKE = _USE.where(conversations.c.thread.is_not_distinct_from(_planned))
 _BEGIN = insert(turns)
 
 _LOCK = select(conversations.c.version).where(_of_conversation).with_for_update()
-_FORGET = delete(turns).where(_of_turn, _of_process, _runs)
+_FORGET = delete(turns).where(_of_turn, _of_process, _runs).returning(turns.c.came_from)
 _later = (
     select(turns.c.request_id)
     .where(
@@ -62,6 +65,7 @@ _KNOWN = select(turns).where(_of_turn)
 # Not even read for others: that would take longer than finding nothing.
 _KNOWN_TO = _KNOWN.where(turns.c.user == bindparam("of_user"))
 _THREADS = select(conversations.c.thread).where(conversations.c.thread.is_not(None))
+_TAKEN = select(turns.c.came_from).where(turns.c.came_from.is_not(None))
 _WAITING = select(paused_turns.c.thread).where(
     paused_turns.c.answered_by.is_(None), ~paused_turns.c.collected
 )
@@ -115,13 +119,17 @@ class SqlTurns:
         async with self._database.reading() as connection:
             return await histories.last(connection, conversation_id, self._limits.history)
 
-    async def begin(self, turn: TurnRecord, *, opens: bool, tokens: int) -> None:
+    async def begin(
+        self, turn: TurnRecord, *, opens: bool, tokens: int, key: Handover | None = None
+    ) -> None:
         """See `Turns.begin`; a stream that resumes a turn is none that was started."""
         now_ms, limits = self._now_ms(), self._limits
         async with self._database.writing() as connection:
             if limits.turns_per_minute is not None and turn.resumes is None:
                 await starts.start(connection, turn, limits.turns_per_minute, now_ms)
-            await _enter(connection, turn, now_ms, opens=opens)
+            turn = await _enter(connection, turn, now_ms, opens=opens)
+            if key is not None and not await hand_over(connection, key, now_ms):
+                raise LogUnavailable("The turn took too long to start.")
             needed = tokens + limits.reserve_tokens
             await quotas.reserve(
                 connection, limits.token_quotas, turn.user, turn.request_id, needed, now_ms
@@ -129,16 +137,27 @@ class SqlTurns:
             own = {"process": self._database.process, "touched_ms": now_ms}
             await connection.execute(_BEGIN, {**columns_of(turn), **own})
 
-    async def withdraw(self, turn: TurnRecord, thread: Thread | None) -> None:
+    async def look(self, user: str, tokens: int) -> None:
+        """See `Turns.look`."""
+        now_ms, limits = self._now_ms(), self._limits
+        async with self._database.reading() as connection:
+            if limits.turns_per_minute is not None:
+                await starts.look(connection, user, limits.turns_per_minute, now_ms)
+            needed = tokens + limits.reserve_tokens
+            await quotas.look(connection, limits.token_quotas, user, needed, now_ms)
+
+    async def withdraw(self, turn: TurnRecord) -> None:
         """See `Turns.withdraw`; a thread that has missed a turn is not given back."""
         process, conversation = self._database.process, {"of_conversation": turn.conversation_id}
         async with self._database.writing() as connection:
             await connection.execute(_LOCK, conversation)
             own = {"of_turn": turn.request_id, "of_process": process}
-            if not (await connection.execute(_FORGET, own)).rowcount:
+            forgotten = (await connection.execute(_FORGET, own)).one_or_none()
+            if forgotten is None:
                 return
-            if thread is not None:
-                back = {"given_back": to_json(thread), "began": to_ms(turn.began_at)}
+            # Where answers would go on, the thread waits with its turn.
+            if forgotten.came_from is not None and turn.resumes is None:
+                back = {"given_back": forgotten.came_from, "began": to_ms(turn.began_at)}
                 await connection.execute(_GIVE_BACK, {**conversation, **back})
             await connection.execute(_LEAVE, conversation)
             # Accounts of quotas are locked last, wherever there are any.
@@ -210,6 +229,7 @@ class SqlTurns:
         async with self._database.reading() as connection:
             kept = [
                 *(await connection.execute(_THREADS)).scalars(),
+                *(await connection.execute(_TAKEN)).scalars(),
                 *(await connection.execute(_WAITING)).scalars(),
             ]
         return [from_json(each, Thread) for each in kept]
@@ -220,8 +240,10 @@ class SqlTurns:
 
 async def _enter(
     connection: AsyncConnection, turn: TurnRecord, now_ms: int, *, opens: bool
-) -> None:
+) -> TurnRecord:
     """Open the conversation of a turn, or take its thread, which a paused turn has itself.
+
+    Returns the turn as it is to be kept: a thread that somebody else has taken is not its own.
 
     Raises:
         ConversationUnknown: it is not there.
@@ -235,11 +257,17 @@ async def _enter(
             "last_ms": now_ms,
         }
         await connection.execute(_OPEN, opened)
-        return
-    used = {"of_conversation": turn.conversation_id, "last_ms": now_ms}
-    taken = used if turn.resumes is not None else {**used, "thread": None}
-    if not (await connection.execute(_USE, taken)).rowcount:
+        return turn
+    used: dict[str, object] = {"of_conversation": turn.conversation_id, "last_ms": now_ms}
+    if turn.resumes is None:
+        used["thread"] = None
+        planned = {"planned": thread_column(turn.came_from)}
+        if (await connection.execute(_TAKE, {**used, **planned})).rowcount:
+            return turn
+        turn = replace(turn, came_from=None)
+    if not (await connection.execute(_USE, used)).rowcount:
         raise ConversationUnknown
+    return turn
 
 
 def _title(question: str) -> str:
