@@ -34,6 +34,8 @@ async def delete_conversation(
     try:
         in_the_way = await services.admission.enter(ids, deletes=True)
         if in_the_way is not None:
+            # Others who have waited may be about to find that it was deleted meanwhile.
+            await services.turns.find(conversation_id, user)
             raise in_the_way.busy(principal)
         with anyio.CancelScope(shield=True):
             deleted = await services.conversations.delete(conversation_id, user)

@@ -196,6 +196,8 @@ async def _enter(services: Services, request: TurnRequest, ids: TurnIds) -> None
         stops = in_the_way.belongs_to(principal.reach(Action.INTERRUPT_OTHERS))
         asked = request.if_busy is IfBusy.INTERRUPT and anyio.current_time() <= deadline
         if not (asked and stops):
+            # Others who have waited may be about to find that it was deleted meanwhile.
+            await services.turns.find(ids.conversation_id, _reach(request))
             raise in_the_way.busy(principal)
         if not looked:
             await _look(services, request, ids)
