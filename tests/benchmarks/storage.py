@@ -3,7 +3,7 @@
 Before its first byte a question waits until it is known who asks, whose conversation it is, and
 until its turn is kept, with all limits looked at. Times are ms of warm turns, one after another, in
 one process; the state of PostgreSQL is that of a disk that loses nothing. A history is read where
-the upstream has lost the conversation.
+the upstream has lost the conversation, and then after it has said so: that is shown, not held.
 """
 
 import statistics
@@ -30,6 +30,7 @@ TURNS = 200
 HISTORY_TURNS = 50
 KEYS = 20
 LIMIT_MS = 3.0
+LOST = "the same, lost upstream"
 KEY = f"{KEY_PREFIX}0"
 THREAD = Thread("responses", ("resp_1",))
 ANSWER = "A pod is the smallest unit that Kubernetes schedules. " * 10
@@ -128,7 +129,7 @@ async def measured(address: str) -> dict[str, Times]:
     return {
         "first turn": first.times,
         f"turn after {HISTORY_TURNS} and more": later.times,
-        "the same, lost upstream": lost.times,
+        LOST: lost.times,
     }
 
 
@@ -140,10 +141,11 @@ def report(kind: str, story: str, times: Times) -> bool:
     ]
     steps = "  ".join(f"{name} {statistics.median(each):.2f}" for name, each in times.items())
     median, worst = statistics.median(before), statistics.quantiles(before, n=20)[-1]
-    sign = "ok" if median <= LIMIT_MS else "over the limit"
+    within = median <= LIMIT_MS or story == LOST
+    sign = "" if story == LOST else "ok" if within else "over the limit"
     print(f"{kind:10} {story:23} before the first byte {median:5.2f} (p95 {worst:5.2f})  {sign}")
     print(f"{'':34} {steps}")
-    return median <= LIMIT_MS
+    return within
 
 
 def measure(kind: str, address: str) -> bool:

@@ -11,63 +11,25 @@
 import asyncio
 import os
 import sqlite3
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, Self
+from threading import Lock
+from typing import Any, NamedTuple, Self
+
+from service.storage.database.sqlite_places import CLOSED, Here, OwnThread, Place
 
 _BUSY_WAIT_S = 0.001
 _BUSY_WAIT_LIMIT_S = 0.02
 
-_making = threading.Lock()
+_making = Lock()
 
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     # What was committed outlives the process; the last of it may be lost with the power.
     "PRAGMA synchronous = NORMAL",
 )
-
-
-class _Place(Protocol):
-    """Where the functions of a connection run, one after another."""
-
-    async def run[T](self, function: Callable[[], T]) -> T: ...
-
-    def post(self, function: Callable[[], object]) -> None: ...
-
-    def leave(self) -> None: ...
-
-
-class _Thread:
-    """A thread of its own."""
-
-    def __init__(self) -> None:
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
-
-    async def run[T](self, function: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, function)
-
-    def post(self, function: Callable[[], object]) -> None:
-        self._executor.submit(function)
-
-    def leave(self) -> None:
-        self._executor.shutdown(wait=False)
-
-
-class _Here:
-    """The event loop."""
-
-    async def run[T](self, function: Callable[[], T]) -> T:
-        return function()
-
-    def post(self, function: Callable[[], object]) -> None:
-        function()
-
-    def leave(self) -> None:
-        pass
 
 
 class _Outcome(NamedTuple):
@@ -123,7 +85,7 @@ class SqliteConnection:
         self._path = path
         self._writes = writes
         self._migrates = migrates
-        self._place: _Place = _Here() if path is None else _Thread()
+        self._place: Place = Here() if path is None else OwnThread()
         # The adapter of SQLAlchemy looks here whether it is open.
         self._connection: sqlite3.Connection | None = None
         self._begun = False
@@ -195,7 +157,7 @@ class SqliteConnection:
     @property
     def _open_connection(self) -> sqlite3.Connection:
         if self._connection is None:
-            raise sqlite3.OperationalError("connection closed")
+            raise sqlite3.OperationalError(CLOSED)
         return self._connection
 
     async def _patient[T](self, function: Callable[[], T]) -> T:
