@@ -176,14 +176,6 @@ class Conversations(Protocol):
 class Quotas(Protocol):
     """Tells how many tokens are left."""
 
-    async def begin_changed_periods(self) -> None:
-        """Count the periods of quotas from now on where the settings have another one.
-
-        Raises:
-            StorageUnavailable: the database cannot be reached.
-        """
-        ...
-
     async def of(self, user: str) -> Sequence[Quota]:
         """Return the quotas that a user has part in, by their names."""
         ...

@@ -66,7 +66,6 @@ class Services:
             self.gate.authenticator.running(),
             self.upstream.running(keeps=self.database.durable),
         ):
-            await self.quotas.begin_changed_periods()
             async with self.log.running(), anyio.create_task_group() as beside:
                 for task in self._tasks:
                     beside.start_soon(kept_running, task)

@@ -26,7 +26,15 @@ SHORT_S = 0.3
 ROOT = Path(__file__).parents[2]
 
 STRUCTURE = {
-    "sqlite": "SELECT sql FROM sqlite_master WHERE name NOT LIKE 'turnstile_%' ORDER BY name",
+    "sqlite": """
+        SELECT tables.name || ' ' || columns.name || ' ' || type || ' ' || "notnull" || ' ' || pk
+        FROM (SELECT name FROM sqlite_master WHERE type = 'table') AS tables,
+             pragma_table_info(tables.name) AS columns WHERE tables.name NOT LIKE 'turnstile_%'
+        UNION SELECT tables.name || ' ' || "from" || ' ' || "table" || ' ' || "to" || ' ' || on_delete
+        FROM sqlite_master AS tables, pragma_foreign_key_list(tables.name)
+        UNION SELECT sql FROM sqlite_master
+        WHERE type = 'index' AND name NOT LIKE 'turnstile_%' ORDER BY 1
+    """,
     "postgresql": """
         SELECT table_name || ' ' || column_name || ' ' || data_type || ' ' || is_nullable
         FROM information_schema.columns

@@ -3,12 +3,7 @@
 import pytest
 
 from service.errors import QuotaExceeded
-from service.storage.database import periods
-from service.storage.database.quotas import SqlQuotas
-from tests.support.clock import Clock
 from tests.support.quota_accounts import A_PERIOD_MS, DAILY, GROWING, ONCE, SHARED, Accounts
-
-WEEKLY, MONTHLY = [DAILY.model_copy(update={"period_s": 10 * days}) for days in (7, 30)]
 
 
 @pytest.fixture
@@ -17,11 +12,6 @@ def accounts(database):
         return Accounts(database, *limits)
 
     return make
-
-
-def named(limit):
-    """Return a quota under one name, which it keeps when the rest of it changes."""
-    return limit.model_copy(update={"name": "quota"})
 
 
 @pytest.mark.parametrize(
@@ -57,62 +47,18 @@ async def test_periods_are_counted_from_the_first_use_on(accounts):
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "used_for_ms", "left", "next_ms", "then"),
-    [
-        pytest.param(ONCE, GROWING, 10 * A_PERIOD_MS, 40, A_PERIOD_MS, 60, id="added"),
-        pytest.param(ONCE, DAILY, 10 * A_PERIOD_MS, 40, A_PERIOD_MS, 100, id="added, anew"),
-        pytest.param(MONTHLY, GROWING, 29 * A_PERIOD_MS, 40, A_PERIOD_MS, 60, id="shortened"),
-        pytest.param(DAILY, WEEKLY, A_PERIOD_MS - 1, 40, 7 * A_PERIOD_MS, 100, id="made longer"),
-        pytest.param(DAILY, WEEKLY, A_PERIOD_MS, 100, 7 * A_PERIOD_MS, 100, id="was due"),
-        pytest.param(GROWING, ONCE, 10 * A_PERIOD_MS, 40, A_PERIOD_MS, 40, id="taken away"),
-    ],
+    ("before", "after", "left"), [(ONCE, GROWING, 40 + 3 * 20), (ONCE, DAILY, 100)]
 )
-async def test_a_changed_period_counts_from_the_next_start_on(  # noqa: PLR0917 # a change
-    accounts, database, before, after, used_for_ms, left, next_ms, then
+async def test_a_period_that_is_added_counts_as_if_it_had_always_been_so(
+    accounts, before, after, left
 ):
-    own, clock = accounts(named(before)), Clock()
+    own = accounts(before)
     await own.reserve("a", 60)
-    own.limits = (named(after),)
-    own.now_ms += used_for_ms
-    clock.now = own.now_ms / 1_000
+    own.now_ms += 3 * A_PERIOD_MS
 
-    await SqlQuotas(database, own.limits, clock).begin_changed_periods()
+    own.limits = (after.model_copy(update={"name": before.name}),)
 
-    assert await own.left() == {"quota": left}
-    own.now_ms += next_ms - 1
-    assert await own.left() == {"quota": left}
-    own.now_ms += 1
-    assert await own.left() == {"quota": then}
-
-
-async def test_a_period_that_has_not_changed_goes_on(accounts, database):
-    own, clock = accounts(DAILY, GROWING), Clock()
-    await own.reserve("a", 60)
-    own.now_ms += A_PERIOD_MS // 2
-    clock.now = own.now_ms / 1_000
-
-    await SqlQuotas(database, own.limits, clock).begin_changed_periods()
-
-    own.now_ms += A_PERIOD_MS // 2
-    assert await own.left() == {"daily": 100, "growing": 60}
-
-
-async def test_however_many_have_a_quota_its_period_changes_for_all(
-    accounts, database, monkeypatch
-):
-    monkeypatch.setattr(periods, "AT_ONCE", 2)
-    own, clock = accounts(named(ONCE), SHARED), Clock()
-    for number in range(5):
-        await own.reserve(f"{number}", 6, f"user {number}")
-    own.now_ms += A_PERIOD_MS
-    clock.now = own.now_ms / 1_000
-    own.limits = (named(GROWING), SHARED)
-
-    await SqlQuotas(database, own.limits, clock).begin_changed_periods()
-
-    own.now_ms += A_PERIOD_MS
-    left = [await own.left(f"user {number}") for number in range(5)]
-    assert left == [{"quota": 114, "shared": 70}] * 5
+    assert await own.left() == {before.name: left}
 
 
 async def test_an_account_below_zero_is_renewed_as_well(accounts):

@@ -2,8 +2,6 @@
 
 import json
 import re
-import time
-from datetime import datetime
 
 from tests.support.applications import application, events
 from tests.support.people import ALICE, BOB, credential, keys
@@ -73,21 +71,6 @@ async def test_what_comes_with_a_question_costs_as_well():
         after = (await quotas(app))["daily"]["available"]
 
     assert before - after == (10_000 - before) + 1_000 + 500
-
-
-async def test_a_period_that_was_added_to_a_quota_does_not_count_backwards(database_url):
-    kept = {"database": {"url": database_url}}
-    ever = {"name": "daily", "initial_tokens": 10_000}
-    async with application(HELLO, token_quotas=[ever], **kept) as app:
-        app.services.turns._clock = lambda: time.time() - 100 * 86_400
-        await app.ended()
-        before = (await quotas(app))["daily"]
-    daily = {**ever, "increase_tokens": 1_000_000, "period_s": 86_400}
-    async with application(HELLO, token_quotas=[daily], **kept) as app:
-        after = (await quotas(app))["daily"]
-
-    assert after["available"] == before["available"] < 10_000
-    assert datetime.fromisoformat(after["renews_at"]).timestamp() > time.time() + 80_000
 
 
 async def test_a_turn_that_may_cost_more_than_is_left_does_not_start():

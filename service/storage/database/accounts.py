@@ -33,7 +33,6 @@ class Account:
     user: str
     available: int
     period_began_ms: int
-    period_ms: int
 
     @property
     def key(self) -> Key:
@@ -53,17 +52,7 @@ class Reservation:
 def new_account(limit: QuotaSettings, user: str, now_ms: int) -> Account:
     """Return the account of a user as it begins."""
     owner = user if limit.scope == "user" else _EVERYBODY
-    return Account(limit.name, owner, full(limit), now_ms, kept_period_ms(limit))
-
-
-def full(limit: QuotaSettings) -> int:
-    """Return what an account begins with."""
-    return _bounded(limit.initial_tokens)
-
-
-def kept_period_ms(limit: QuotaSettings) -> int:
-    """Return the period of a quota as it is kept with its accounts, 0 for none."""
-    return _period_ms(limit) or 0
+    return Account(limit.name, owner, _bounded(limit.initial_tokens), now_ms)
 
 
 def renewed(account: Account, limit: QuotaSettings, now_ms: int) -> Account:

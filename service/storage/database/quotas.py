@@ -15,7 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.domain import Quota
 from service.settings.data import QuotaSettings
-from service.storage.database import periods
 from service.storage.database.accounts import (
     Account,
     Key,
@@ -173,15 +172,6 @@ class SqlQuotas:
         self._limits = sorted(limits, key=lambda each: each.name)
         self._clock = clock
 
-    async def begin_changed_periods(self) -> None:
-        """See `Quotas.begin_changed_periods`."""
-        for limit in self._limits:
-            changed = periods.AT_ONCE
-            while changed == periods.AT_ONCE:
-                now_ms = int(self._clock() * 1_000)
-                async with self._database.writing() as connection:
-                    changed = await periods.begin_changed(connection, limit, now_ms)
-
     async def of(self, user: str) -> Sequence[Quota]:
         """See `Quotas.of`."""
         if not self._limits:
@@ -263,7 +253,6 @@ def _account_row(account: Account) -> dict[str, object]:
         "user": account.user,
         "available": account.available,
         "period_began_ms": account.period_began_ms,
-        "period_ms": account.period_ms,
     }
 
 

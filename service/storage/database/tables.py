@@ -137,7 +137,6 @@ quotas = Table(
     Column("available", BigInteger, nullable=False),
     Column("period_began_ms", BigInteger, nullable=False),
     # That of the settings, 0 for none: by it a process that starts sees that they have changed.
-    Column("period_ms", BigInteger, nullable=False),
 )
 
 reservations = Table(

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, inspect, text
 from service.errors import SettingsInvalid
 from service.storage.database.tables import metadata
 
-HEAD = "0001"
+HEAD = "0002"
 """The last revision in `versions`."""
 
 VERSION_TABLE = "turnstile_revision"

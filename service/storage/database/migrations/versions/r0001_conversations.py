@@ -59,7 +59,6 @@ def upgrade() -> None:
         sa.Column("user", sa.Text(), nullable=False),
         sa.Column("available", sa.BigInteger(), nullable=False),
         sa.Column("period_began_ms", sa.BigInteger(), nullable=False),
-        sa.Column("period_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name", "user", name="pk_quotas"),
     )
     op.create_table(
@@ -86,7 +85,6 @@ def upgrade() -> None:
         sa.Column("user", sa.Text(), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("resumes", sa.Text()),
-        sa.Column("came_from", sa.Text()),
         sa.Column("process", sa.Text(), nullable=False),
         sa.Column("touched_ms", sa.BigInteger(), nullable=False),
         sa.Column("question", sa.Text(), nullable=False),
