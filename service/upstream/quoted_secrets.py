@@ -15,7 +15,12 @@ _SHORTEST = 8
 
 def secrets_of(plan: Plan) -> tuple[str, ...]:
     """Return the values that MCP servers get as headers."""
-    return quotable(value for server in plan.mcp_servers for value in server.headers.values())
+    return quotable(
+        # A word that is too short does not become a secret by the scheme before it.
+        value.partition(" ")[2] or value if name == "authorization" else value
+        for server in plan.mcp_servers
+        for name, value in server.headers.items()
+    )
 
 
 def secrets_in(url: str) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ STRUCTURE = {
         SELECT tables.name || ' ' || columns.name || ' ' || type || ' ' || "notnull" || ' ' || pk
         FROM (SELECT name FROM sqlite_master WHERE type = 'table') AS tables,
              pragma_table_info(tables.name) AS columns WHERE tables.name NOT LIKE 'turnstile_%'
-        UNION SELECT tables.name || ' ' || "from" || ' ' || "table" || ' ' || "to" || ' ' || on_delete
+        UNION SELECT "from" || ' ' || tables.name || ' ' || "table" || "to" || ' ' || on_delete
         FROM sqlite_master AS tables, pragma_foreign_key_list(tables.name)
         UNION SELECT sql FROM sqlite_master
         WHERE type = 'index' AND name NOT LIKE 'turnstile_%' ORDER BY 1
