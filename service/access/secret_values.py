@@ -22,13 +22,13 @@ _NAME_OF_CODE = re.compile(
 _CODE = re.compile(
     r"""
       [*&:]\w+                                                 # an anchor, a parameter
-    | \(? (?: [A-Za-z_]+ (?: \d{0,3} [A-Za-z_]+ )? | [A-Za-z_]\w* [._] [\w.]* )
+    | \(? (?: [A-Za-z_]++ (?: \d{1,3} [A-Za-z_]++ )? | [A-Za-z_] (?= \w* [._] ) [\w.]*+ )
       [(\[]                                                    # a call, or something looked up
-      (?: [\w\s.,=*&:+(\[{}-] | [)\]]+ (?= [.,;:?(\[)\]|&] | $ ) )*
+      (?: [\w\s.,=*&:+(\[{}-] | [)\]]++ (?= [.,;:?(\[|&] | $ ) )*+
     """,
     re.VERBOSE,
 )
-"""What it is only outside of quotes."""
+"""What it is only outside of quotes. Possessive, as nobody may be kept waiting by brackets."""
 
 _PATH = re.compile(r"(?:~|\.{1,2})?(?:/[\w.@-]+)+/?")
 _ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]*://|arn:|urn:|sha\d+:).*", re.IGNORECASE)

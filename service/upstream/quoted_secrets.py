@@ -2,7 +2,7 @@
 
 import json
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import httpx
 
@@ -16,8 +16,7 @@ _SHORTEST = 8
 def secrets_of(plan: Plan) -> tuple[str, ...]:
     """Return the values that MCP servers get as headers."""
     return quotable(
-        # A word that is too short does not become a secret by the scheme before it.
-        value.partition(" ")[2] or value if name == "authorization" else value
+        _credential(value) if name.endswith("authorization") else value
         for server in plan.mcp_servers
         for name, value in server.headers.items()
     )
@@ -34,15 +33,16 @@ def secrets_in(url: str) -> tuple[str, ...]:
 
 def quotable(secrets: Iterable[str]) -> tuple[str, ...]:
     """Return what can be told from any other word, as a server may write it."""
-    written = (each for secret in secrets for each in _written(secret) if len(each) >= _SHORTEST)
+    long_enough = [each for each in secrets if len(each) >= _SHORTEST]
+    # Also as JSON writes it.
+    written = (spelt for each in long_enough for spelt in (each, json.dumps(each)[1:-1]))
     return tuple(dict.fromkeys(written))
 
 
-def _written(secret: str) -> Iterator[str]:
-    # The first word may be the scheme, which is left out where a credential is quoted.
-    for each in (secret, secret.partition(" ")[2]):
-        yield each
-        yield json.dumps(each)[1:-1]
+def _credential(value: str) -> str:
+    """Return a credential without its scheme, which is left out where it is quoted."""
+    _, _, credential = value.partition(" ")
+    return credential if credential and " " not in credential else value
 
 
 def without_secrets(said: bytes, secrets: Iterable[str]) -> bytes:

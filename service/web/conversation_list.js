@@ -143,7 +143,7 @@ export class ConversationList {
   }
 
   #fail({ status, response }) {
-    if (status === 403) this.#told.listed(null);
+    this.#told.listed(status === 403 ? null : this.#rows.size);
     const again = element("button", { type: "button", class: "quiet" }, "Try again");
     again.addEventListener("click", () => this.load());
     this.#notice.replaceChildren(element("span", {}, `The list cannot be shown. ${response}`), again);

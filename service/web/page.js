@@ -144,7 +144,8 @@ async function pick({ conversation_id: id }) {
 /** Shows what was shown before the page was loaded anew. */
 async function comeBack() {
   const id = lastShown(entry.user);
-  if (id === null || shown !== null || !entry.may("get_conversation")) return;
+  // Whoever has picked one meanwhile wants that.
+  if (id === null || shown !== null || composer.held || !entry.may("get_conversation")) return;
   const told = await open(id);
   if (told === null || told.problem === null) return;
   const gone = told.problem.code === "conversation_unknown";

@@ -33,6 +33,15 @@ def test_a_credential_is_taken_out_with_and_without_its_scheme(scheme):
     assert b"am9l" not in without_secrets(f"sent: {scheme} am9lOmh1bnRlcjI=".encode(), secrets)
 
 
+def test_words_of_other_headers_are_no_secrets():
+    headers = {"accept": "application/json, text/event-stream", "x-team": "the production"}
+
+    secrets = secrets_of(plan(mcp_servers=(mcp_server(**headers),)))
+
+    said = b"text/event-stream in production"
+    assert without_secrets(said, secrets) == said
+
+
 @pytest.mark.parametrize("value", ['a "quoted" word', r"back\slash", '{"key": "a-long-value"}'])
 def test_a_secret_is_taken_out_as_json_writes_it(value):
     secrets = secrets_of(plan(mcp_servers=(mcp_server(**{"x-own": value}),)))

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Route
 
-from tests.browser.conftest import Tab
+from tests.browser.conftest import Held, Tab
+from tests.browser.test_conversations_page import LIST, TOGGLE, converse
 from tests.browser.test_signing_in import sign_out
 from tests.support.people import ADMIN, ALICE, BOB, keys
 from tests.support.upstreams import NEVER, Script, ScriptedUpstream, answer, opening_chunk, says
@@ -163,3 +164,27 @@ class TestWhereUsersSignIn:
         tab.page.evaluate("() => sessionStorage.setItem('turnstile.credential', 'tsk_ended')")
         tab.page.reload()
         tab.asks_who()
+
+
+def test_a_conversation_that_was_picked_meanwhile_is_the_one_that_is_shown(live_tab: Tab) -> None:
+    """The service cannot say at first who this is, and opens what was picked slowly."""
+    away = {"detail": {"response": "Not now.", "cause": ""}, "code": "authentication_unavailable"}
+    converse(live_tab, POD, "What is a node?")
+    live_tab.page.route(
+        "**/v1/authorized",
+        lambda route: route.fulfill(
+            status=503, headers={"Retry-After": "1"}, body=json.dumps(away)
+        ),
+        times=1,
+    )
+    live_tab.page.reload()
+    live_tab.page.wait_for_selector(LIST, state="attached")
+    if not live_tab.shows(LIST):
+        live_tab.page.click(TOGGLE)
+    held = Held(live_tab.page, "**/v1/conversations/*")
+    with live_tab.page.expect_response("**/v1/authorized"):
+        live_tab.page.locator(f"{LIST} .open", has_text=POD).click()
+    live_tab.page.wait_for_timeout(300)
+    held.let_go()
+
+    assert live_tab.page.locator(".question").all_text_contents() == [POD]

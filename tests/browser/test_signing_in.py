@@ -296,3 +296,19 @@ def test_a_phone_has_room_for_signing_in_and_for_the_account(live_tab: Tab) -> N
 
     assert max(before, live_tab.page.evaluate(width)) <= 360
     assert live_tab.page.is_visible("#sign-out")
+
+
+def test_a_list_that_cannot_be_shown_can_be_asked_for_again(live_tab: Tab) -> None:
+    away = {"detail": {"response": "Not now.", "cause": ""}, "code": "storage_unavailable"}
+    live_tab.page.route(
+        "**/v1/conversations?*",
+        lambda route: route.fulfill(status=503, body=json.dumps(away)),
+        times=1,
+    )
+
+    live_tab.sign_in(ALICE)
+    live_tab.page.wait_for_selector(TOGGLE, state="visible")
+    if not live_tab.shows("#conversations"):
+        live_tab.page.click(TOGGLE)
+    live_tab.page.get_by_role("button", name="Try again").click()
+    live_tab.page.wait_for_selector("text=No conversations yet.")

@@ -3,6 +3,7 @@
 import threading
 import time
 from contextlib import suppress
+from itertools import product
 
 import anyio
 import pytest
@@ -63,6 +64,9 @@ HOSTILE = [
     'password="\\',
     "password=Key",
     "key=a(b).",
+    "password=f(" + ")" * 200 + "$ ",
+    "password=" + "a_" * 255 + "1\n",
+    "password=" + "a" * 511 + "\n",
     "\\",
     "password **: ",
     "://a@b:",
@@ -85,6 +89,18 @@ async def test_whatever_is_repeated_takes_time_in_proportion(part):
         took_s.append(time.process_time() - begun)
 
     assert took_s[1] < max(0.1, took_s[0]) * 20
+
+
+@pytest.mark.parametrize("run", [")", "]", "(", "a_", "a.", "a(", "()", "a->", "$", "{", "<"])
+@pytest.mark.parametrize("name", ["password", "token", "api_key"])
+async def test_no_text_that_is_searched_at_once_takes_long(name, run):
+    """The event loop waits for it."""
+    redactor = open_redactor(RedactionSettings(kinds=tuple(BUILT_IN)), ())
+    for begun_by, ended_by in product(("", "f(", "a[", "("), ("", "$", "1", "!")):
+        text = f"{name}={begun_by}{run * (450 // len(run))}{ended_by}"
+        begun = time.process_time()
+        await redactor.redact([text])
+        assert time.process_time() - begun < 0.5
 
 
 def judged(judge, timeout_s: float = PATIENCE_S) -> PatternRedactor:

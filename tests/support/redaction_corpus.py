@@ -87,6 +87,7 @@ SECRETS: tuple[Told, ...] = (
     Told("DB_PASSWORD=Summer(2024)!x", "Summer(2024)!x", "password"),
     Told(r'{"password": "ab\nX9!cdefg"}', r"ab\nX9!cdefg", "password"),
     Told(r"DB_PASSWORD=ab\nX9!cdefg", r"ab\nX9!cdefg", "password"),
+    Told("DB_PASSWORD=Summer;24x\nHOST=db", "Summer;24x", "password"),
     Told("Password: `hunter2`", "hunter2", "password"),
     Told("- **Password:** hunter2x9", "hunter2x9", "password"),
     Told("| **password**: swordfish\n", "swordfish", "password"),
