@@ -36,6 +36,7 @@ STREAM_CODES = frozenset(
         "malformed_chunk",
         "moderation_failed",
         "owner_lost",
+        "storage_unavailable",
         "turn_timeout",
         "upstream_bad_request",
         "upstream_conflict",

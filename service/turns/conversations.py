@@ -38,6 +38,8 @@ async def delete_conversation(
             await services.turns.find(conversation_id, user)
             raise in_the_way.busy(principal)
         with anyio.CancelScope(shield=True):
+            # A turn that is not kept yet may have left something upstream that only it knows.
+            await services.settler.unstored.keep_of(conversation_id)
             deleted = await services.conversations.delete(conversation_id, user)
             # What the upstream has of it nobody could find again.
             for each in deleted.threads:

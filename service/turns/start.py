@@ -171,7 +171,9 @@ async def withdraw(services: Services, turn: RunningTurn) -> None:
     Where that is not possible the turn is found later, as one that nobody drives.
     """
     with anyio.CancelScope(shield=True):
-        # First: what its key stands for while it is held is there, or has run.
+        # First: what its key stands for while it is held is there, or has run. And whoever repeats
+        # the question must not find its conversation held.
+        await services.admission.leave(turn.ids)
         await services.admission.free(turn.idempotency)
         try:
             await services.turns.withdraw(turn.record)

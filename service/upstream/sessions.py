@@ -94,7 +94,11 @@ class Sessions:
         own = agent is not None and agent.agent_id == agent_id
         if agent is not None and own:
             agent.sessions.discard(session_id)
-        await self.connection.delete(self.path(thread))
+        try:
+            await self.connection.delete(self.path(thread))
+        except UpstreamError as refused:
+            if own or refused.code not in GONE:
+                raise
         if own:
             self._forget_unused()
         elif await self._is_empty(agent_id):

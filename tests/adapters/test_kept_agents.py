@@ -100,6 +100,18 @@ async def test_an_agent_of_another_process_goes_with_its_last_session():
     assert deleted(server) == ["/a7/session/s7", "/a7/session/s7", "/a7"]
 
 
+async def test_an_agent_of_another_process_goes_also_when_its_session_has_gone_before():
+    server, upstream = server_that_deletes(), live()
+    server.on("DELETE", "/v1alpha/agents/a7/session/s7", says({"detail": "Not Found"}, 404))
+    server.on("GET", "/v1alpha/agents/a7/sessions?limit=1", says({"data": []}))
+    async with mocked(server), held(upstream, keeps=True):
+        await upstream.catalogue()
+        upstream.forget(MADE_BY_ANOTHER)
+        await anyio.wait_all_tasks_blocked()
+
+    assert deleted(server) == ["/a7/session/s7", "/a7"]
+
+
 @pytest.mark.parametrize(
     "listed", [says({"detail": "no"}, 500), says([]), says({}), says({"detail": "Not Found"}, 404)]
 )

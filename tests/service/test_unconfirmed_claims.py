@@ -17,6 +17,8 @@ ENDLESS = Script((opening_chunk(), says("Hi"), NEVER))
 KEY = {"Idempotency-Key": "a-key"}
 START_S = 0.3
 
+CONVERSATION = "x-conversation-id"
+
 
 class Failing:
     """Claims that fail when a turn has started, so many times; `tried` is set with the last."""
@@ -178,22 +180,29 @@ async def test_a_turn_that_was_kept_just_now_is_waited_for_until_it_can_be_follo
     assert len(app.upstream.plans) == 1
 
 
+@pytest.mark.parametrize("is_new", [True, False])
 @pytest.mark.parametrize("when", ["begun", "withdrawn"])
-async def test_a_turn_that_was_kept_and_withdrawn_leaves_its_key_to_the_next(when):
+async def test_a_turn_that_was_kept_and_withdrawn_leaves_its_key_to_the_next(when, is_new):
     kept, go_on = anyio.Event(), anyio.Event()
 
     async def stands_still():
         kept.set()
         await go_on.wait()
 
-    async with application(ENDLESS, running_turns_limit=1) as app, app.turn() as other:
+    first = () if is_new else (HELLO,)
+    async with (
+        application(*first, ENDLESS, running_turns_limit=1) as app,
+        AsyncExitStack() as running,
+    ):
+        asked = {} if is_new else {"conversation_id": (await app.ended()).headers[CONVERSATION]}
+        other = await running.enter_async_context(app.turn())
         await other.part()
         stills = (stands_still, None) if when == "begun" else (None, stands_still)
         turns = Interrupted(app.services.turns, *stills)
         app.app.state.services = replace(app.services, turns=turns)
-        async with app.turn(headers=KEY) as refused:
+        async with app.turn(headers=KEY, **asked) as refused:
             await kept.wait()
-            async with app.turn(headers=KEY) as again:
+            async with app.turn(headers=KEY, **asked) as again:
                 await anyio.wait_all_tasks_blocked()
                 go_on.set()
                 codes = [(await each.json())["code"] for each in (refused, again)]

@@ -8,7 +8,7 @@ import pytest
 from tests.support.applications import application, events, names
 from tests.support.kept_turns import agrees, kept_turns, locked, on_file, told
 from tests.support.logs import until
-from tests.support.upstreams import Script, answer, closing, opening_chunk, says
+from tests.support.upstreams import Script, answer, closing, opening_chunk, says, thread_of
 from tests.support.waiting_turns import BOTH, GOES_ON, WAITS
 
 HELLO = Script(answer("Hel", "lo"))
@@ -118,6 +118,17 @@ async def test_the_next_question_does_not_wait_until_it_is_tried_again(path, mon
     assert [each.answer for each in app.upstream.histories[1]] == ["Hello"]
     assert agrees(kept_turns(path)[0], told(body))
     assert waits == 0
+
+
+async def test_a_conversation_is_deleted_with_what_only_such_a_turn_knows(path, monkeypatch):
+    monkeypatch.setattr("service.turns.unstored._FIRST_PAUSE_S", 3_600.0)
+    go_on = anyio.Event()
+    async with application(waiting(go_on), **on_file(path, **QUICK)) as app:
+        turn, _ = await unstored(app, path, go_on)
+        await app.ask("DELETE", f"/v1/conversations/{turn.headers['x-conversation-id']}")
+        forgotten = list(app.upstream.forgotten)
+
+    assert forgotten == [thread_of(1)]
 
 
 async def test_no_question_is_asked_while_the_one_before_cannot_be_stored(path):
