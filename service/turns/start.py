@@ -227,7 +227,7 @@ async def _past(services: Services, conversation_id: str) -> Sequence[PastTurn]:
         return await services.turns.history(conversation_id)
     except StorageUnavailable as away:
         raise UpstreamError(
-            away.code, away.response, away.status_code, cause=away.cause, untaken=True
+            "storage_unavailable", away.response, away.status_code, cause=away.cause, untaken=True
         ) from away
 
 
