@@ -31,6 +31,7 @@ _OTHERS = (
     ("moderation_failed", 503, "The shields could not be asked."),
     ("moderation_failed", 504, "The shields could not be asked."),
     ("owner_lost", 503, "The process that answered has gone."),
+    ("storage_unavailable", 503, "What is stored cannot be reached for now; try again."),
     ("turn_timeout", 504, "The turn took longer than 900 s."),
 )
 """Code, status and sentence of what is told of in one place only."""
