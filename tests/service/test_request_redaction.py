@@ -229,7 +229,7 @@ async def test_what_cannot_be_searched_in_time_is_not_asked(target, log):
 
 
 async def test_answers_that_cannot_be_searched_in_time_leave_the_turn_waiting():
-    slow = {"redaction": {"patterns": [ENDLESS_SEARCH], "timeout_s": 0.05}}
+    slow = {"redaction": {"patterns": [ENDLESS_SEARCH], "timeout_s": 0.5}}
     async with application(WAITS, GOES_ON, **slow) as app:
         turn = await app.ended()
         said = {"call_id": "c1", "content": "a" * 5_000 + "b"}
