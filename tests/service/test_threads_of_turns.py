@@ -8,7 +8,7 @@ from service.domain import Leavings
 from service.errors import ConversationUnknown
 from tests.support.clock import Clock
 from tests.support.kept_rows import paused_turn
-from tests.support.turn_stores import Told, names, thread_of, turns_on
+from tests.support.turn_stores import Told, leaving, names, thread_of, turns_on
 
 
 @pytest.fixture
@@ -24,11 +24,6 @@ def store(any_database, clock):
 @pytest.fixture
 def told(store, clock):
     return Told(store, clock)
-
-
-def leaving(name, version=0, **fields):
-    """Return the leavings of a turn whose thread is called so."""
-    return Leavings(thread_of(name), version, **fields)
 
 
 async def test_a_turn_takes_the_thread_of_its_conversation(told):

@@ -10,7 +10,7 @@ from service.storage.history import HistoryBounds
 from tests.support.clock import Clock
 from tests.support.kept_rows import paused_turn, put_turn
 from tests.support.offers import LARGE, SMALL
-from tests.support.turn_stores import Told, past, thread_of, turns_on
+from tests.support.turn_stores import Told, leaving, past, thread_of, turns_on
 
 
 @pytest.fixture
@@ -26,11 +26,6 @@ def store(any_database, clock):
 @pytest.fixture
 def told(store, clock):
     return Told(store, clock)
-
-
-def leaving(name, version=0, **fields):
-    """Return the leavings of a turn whose thread is called so."""
-    return Leavings(thread_of(name), version, **fields)
 
 
 async def test_a_conversation_that_was_never_begun_is_unknown(store):

@@ -35,6 +35,11 @@ def thread_of(name: str) -> Thread:
     return Thread("responses", (name,))
 
 
+def leaving(name: str, version: int = 0, **fields: Any) -> Leavings:
+    """Return the leavings of a turn whose thread is called so."""
+    return Leavings(thread_of(name), version, **fields)
+
+
 def past(key: str) -> PastTurn:
     """Return what a history holds of a turn that was asked and answered as below."""
     return PastTurn(key, f"{key}?", f"{key}!")
