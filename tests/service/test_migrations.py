@@ -281,8 +281,10 @@ async def test_a_server_that_comes_later_is_waited_for(mortal_postgres, log):
             await anyio.lowlevel.checkpoint()
         await anyio.to_thread.run_sync(mortal_postgres.start)
 
-    events = [each["event"] for each in log]
-    assert events == ["database.failed", "database.recovered", "database.migrated"]
+    # A server that starts refuses in more than one way, and each way has a line.
+    *failures, recovered, migrated = [each["event"] for each in log]
+    assert set(failures) == {"database.failed"}
+    assert [recovered, migrated] == ["database.recovered", "database.migrated"]
 
 
 async def test_a_database_that_the_server_has_not_is_refused(postgres_of_the_session):
