@@ -4,7 +4,9 @@ Raw `.sse` captures of a body are read too, without times.
 """
 
 import base64
+from codecs import BOM_UTF8
 from collections.abc import Iterator
+from dataclasses import replace
 
 import msgspec
 
@@ -21,6 +23,7 @@ from statemachine.recording import (
     Verdict,
 )
 from statemachine.upstream import DECODERS, recognise
+from statemachine.upstream.fields import json_text
 from statemachine.upstream.frames import FrameReader, parse_payload
 
 type Fields = dict[str, object]
@@ -35,11 +38,7 @@ def read_recording(data: bytes) -> Recording:
     Raises:
         RecordingDamaged: a line is not what it should be; the error names it.
     """
-    # A line without its end was cut while it was written; what came before is still true.
-    *lines, rest = data.split(b"\n")
-    if not lines:
-        problem = "the line is not complete" if rest else "the file is empty"
-        raise RecordingDamaged(1, problem)
+    lines = _whole_lines(data.removeprefix(BOM_UTF8))
     header = _read_header(_fields(1, lines[0]))
     frames: list[Frame | Verdict] = []
     for number, line in enumerate(lines[1:], start=2):
@@ -72,7 +71,25 @@ def read_capture(data: bytes, dialect: str | None = None) -> Recording:
 
 def is_recording(data: bytes) -> bool:
     """Tell a recording from a raw capture by its first bytes."""
-    return data.lstrip().startswith(b"{")
+    return data.removeprefix(BOM_UTF8).lstrip().startswith(b"{")
+
+
+def _whole_lines(data: bytes) -> list[bytes]:
+    """Return the lines; a last one that was cut while it was written is left out."""
+    *lines, last = data.split(b"\n")
+    if not last:
+        if not lines:
+            raise RecordingDamaged(1, "the file is empty")
+        return lines
+    # An editor may have taken the last end of a line: the line tells itself whether it is whole.
+    try:
+        parse_payload(last)
+    except NotJson as refused:
+        if lines and last.startswith(b"{"):
+            return lines
+        problem = "the line is not JSON" if lines else "the line is not complete"
+        raise RecordingDamaged(len(lines) + 1, problem) from refused
+    return [*lines, last]
 
 
 def _recognised(frames: tuple[Frame, ...]) -> Iterator[str]:
@@ -128,8 +145,16 @@ def _time(number: int, fields: Fields, earliest: float) -> float:
 def _frame(number: int, fields: Fields, at_ms: float) -> Frame | Verdict:
     if "verdict" in fields:
         checked = _value(number, "verdict", fields["verdict"], ShieldChecked)
-        return Verdict(at_ms, checked)
+        return Verdict(at_ms, replace(checked, metadata=_metadata(number, checked.metadata)))
     return Frame(at_ms, _payload(number, fields))
+
+
+def _metadata(number: int, text: str | None) -> str | None:
+    """Return metadata as it goes into a stream as it is: compact JSON."""
+    try:
+        return None if text is None else json_text(parse_payload(text.encode()))
+    except (NotJson, UnicodeEncodeError) as refused:
+        raise RecordingDamaged(number, "the metadata of the verdict is not JSON") from refused
 
 
 def _payload(number: int, fields: Fields) -> bytes:

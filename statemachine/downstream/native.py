@@ -105,8 +105,10 @@ def to_json(value: object) -> bytes:
     try:
         return _encode(value)
     except UnicodeEncodeError:
-        # Raw JSON and structs only the other encoder takes as they are.
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
+        # Raw JSON and structs only the other encoder takes as they are, and only that one writes
+        # null for a number that JSON lacks.
+        plain = json.loads(json.dumps(value, default=_plain), parse_constant=lambda _: None)
+        text = json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
         return text.encode("utf-8", "backslashreplace")
 
 

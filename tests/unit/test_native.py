@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from statemachine import EVENT_NAMES, Emission, NativeEncoder, State, wire_fields
-from statemachine.downstream.native import payload
+from statemachine.downstream.native import payload, to_json
 from statemachine.emissions import (
     TERMINALS,
     AwaitingInput,
@@ -210,6 +210,13 @@ def test_text_goes_out_as_it_is_and_not_escaped_beyond_need(text: str) -> None:
         ensure_ascii=False,
         separators=(",", ":"),
     )
+
+
+@pytest.mark.parametrize(("text", "escaped"), [("a", b"a"), ("\ud800", b"\\ud800")], ids=ascii)
+def test_a_number_that_json_lacks_is_null(text: str, escaped: bytes) -> None:
+    said = to_json({"text": text, "score": float("nan")})
+
+    assert said == b'{"text":"' + escaped + b'","score":null}'
 
 
 def texts_of(text: str) -> list[Output]:

@@ -22,6 +22,7 @@ from statemachine import (
     TurnInterrupted,
     TurnResumed,
     Verdict,
+    is_recording,
     read_recording,
     write_ending,
     write_frame,
@@ -29,6 +30,7 @@ from statemachine import (
     write_recording,
 )
 from statemachine.events import Document, RagChunk
+from statemachine.upstream.fields import json_text
 from tests.support.walks import TEXTS
 
 HEAD = b'{"turnstile_recording":1,"dialect":"agents"'
@@ -60,7 +62,10 @@ HEADERS = st.builds(
     moderation=st.none()
     | st.builds(OutputModeration, st.integers(1, 10_000), st.sampled_from(Release)),
 )
-VERDICTS = st.builds(ShieldChecked, st.sampled_from(Touchpoint), MAYBE, MAYBE, MAYBE, MAYBE)
+METADATA = st.dictionaries(TEXTS, MAYBE).map(json_text)
+VERDICTS = st.builds(
+    ShieldChecked, st.sampled_from(Touchpoint), MAYBE, MAYBE, MAYBE, st.none() | METADATA
+)
 LINES = st.builds(Verdict, st.just(1.0), VERDICTS) | st.builds(Frame, st.just(1.0), st.binary())
 ENDINGS = (
     st.sampled_from(Ending)
@@ -186,6 +191,16 @@ DAMAGED = {
         "ended is wrong: Expected `int`, got `str`",
     ),
     "a time that is no number": (OPEN + b'{"at_ms":NaN,"data":"x"}\n', 2, "at_ms goes back"),
+    "metadata that is two events": (
+        OPEN + b'{"at_ms":1,"verdict":{"touchpoint":"user-input","violation":null,"metadata":"x\\n\\ndata: y"}}\n',
+        2,
+        "the metadata of the verdict is not JSON",
+    ),
+    "metadata with half a letter": (
+        OPEN + b'{"at_ms":1,"verdict":{"touchpoint":"user-input","violation":null,"metadata":"\\ud800"}}\n',
+        2,
+        "the metadata of the verdict is not JSON",
+    ),
     "half a letter": (OPEN + b'{"at_ms":1,"data":"\\ud800"}\n', 2, "data cannot be decoded"),
 }  # fmt: skip
 
@@ -204,6 +219,34 @@ def test_damage_is_named_by_its_line(name: str) -> None:
 def test_a_last_line_that_was_cut_while_it_was_written_is_left_out() -> None:
     whole = b'{"turnstile_recording":1,"dialect":"agents"}\n{"at_ms":1,"data":"x"}\n'
 
-    for cut in range(1, 20):
+    for cut in range(2, 26):
         recording = read_recording(whole + b'{"at_ms":2,"ended":"end"}\n'[:-cut])
         assert (len(recording.frames), recording.ending) == (1, Ending.CUT)
+
+
+def test_a_last_line_that_is_whole_counts_without_its_end() -> None:
+    recording = read_recording(OPEN + b'{"at_ms":2,"ended":"interrupted","by":"user"}')
+
+    assert recording.ending == TurnInterrupted(Interrupter.USER)
+
+
+def test_the_byte_order_mark_of_an_editor_is_no_damage() -> None:
+    body = b"\xef\xbb\xbf" + OPEN + b'{"at_ms":2,"ended":"end"}\n'
+
+    assert is_recording(body)
+    assert read_recording(body).ending is Ending.END
+
+
+@pytest.mark.parametrize(
+    ("metadata", "read"),
+    [
+        ('{\n"a": 1}', '{"a":1}'),
+        ("NaN", "null"),
+    ],
+)
+def test_the_metadata_of_a_verdict_is_written_anew(metadata: str, read: str) -> None:
+    line = write_frame(Verdict(1.0, ShieldChecked(Touchpoint.USER_INPUT, None, metadata=metadata)))
+
+    [verdict] = read_recording(OPEN + line).frames
+
+    assert verdict.checked.metadata == read

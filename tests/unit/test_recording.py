@@ -49,7 +49,8 @@ DAMAGED = [
         1,
         "the header is wrong: Expected `object`, got `array` - at `$.request`",
     ),
-    (HEAD[:-1], 1, "the line is not complete"),
+    (HEAD[:-2], 1, "the line is not complete"),
+    (HEAD + FRAME + b"x", 3, "the line is not JSON"),
     (HEAD + b"x\n" + END, 2, "the line is not JSON"),
     (HEAD + b"[" * 100_000 + b"\n", 2, "the line is not JSON"),
     (HEAD + b'"\xff"\n', 2, "the line is not JSON"),
@@ -130,6 +131,32 @@ def test_a_recording_that_was_cut_has_no_line_for_its_end() -> None:
 
     assert write_recording(recording) == header + write_frame(Frame(1.0, b"x"))
     assert recording.ended_ms == 1.0
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Authorization", "provider_api_key", "apiKey", "token", "accessToken", "x-auth-token"),
+        *("client_secret", "password", "Cookie", "credentials", "headers", "extra_headers"),
+    ],
+)
+def test_a_secret_is_known_by_its_name_however_deep_it_is(name: str) -> None:
+    header = Header("agents", request={"tools": [{"auth": {name: {"any": "hunter2"}}}]})
+
+    assert b"hunter2" not in write_header(header)
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "tokenizer", "header_names"])
+def test_what_is_no_secret_stays(name: str) -> None:
+    header = Header("agents", request={name: "kept"})
+
+    assert read_recording(write_header(header)).header == header
+
+
+@pytest.mark.parametrize("space", [b" ", b"\n", b"\r\n\t"])
+def test_a_recording_with_space_before_it_is_still_one(space: bytes) -> None:
+    assert is_recording(space + GOOD)
+    assert not is_recording(space + b"data: x\n\n")
 
 
 def test_a_payload_that_is_no_text_goes_in_as_base64() -> None:
