@@ -1,5 +1,8 @@
 """The command `turnstile`; one file per subcommand."""
 
+import os
+import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -42,5 +45,20 @@ def options(
 
 
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line; the exit status is 2 when the output takes nothing."""
+    try:
+        app()
+    except OSError as refused:
+        with suppress(OSError):
+            where = refused.filename or "output"
+            typer.echo(f"turnstile: {where}: {refused.strerror}", err=True)
+        # What could not be written must not be tried again.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+        sys.exit(2)
+    except SystemExit as left:
+        # The reader has seen enough; Typer gives 1 then, which has a meaning of its own here.
+        if isinstance(left.__context__, BrokenPipeError):
+            sys.exit(2)
+        raise

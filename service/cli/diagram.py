@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli.replay import load
+from service.cli.replay import load, standard_output
 from statemachine import (
     BlockError,
     Step,
@@ -53,11 +53,11 @@ def diagram(
     """Draw the transition table; the drawing goes to standard output.
 
     The exit status is 1 when `--check` finds stale documentation, and 2 when a file cannot be
-    read.
+    read or the drawing not be written.
     """
     if write or check:
         raise typer.Exit(document(ROOT, write=write))
-    typer.echo(_draw(format_, full=full, steps=_steps(path)), nl=False)
+    typer.echo(_draw(format_, full=full, steps=_steps(path)), standard_output(), nl=False)
 
 
 def _draw(format_: Format, *, full: bool, steps: tuple[Step, ...] | None) -> str:

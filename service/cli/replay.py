@@ -1,20 +1,21 @@
 """`turnstile replay`: a recording through the machine, to standard output."""
 
-import os
+import errno
 import sys
 import time
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
 from statemachine import (
     ENCODERS,
+    AwaitingInput,
     Emission,
     Encoder,
-    Failure,
+    End,
     Recording,
     StreamError,
     is_recording,
@@ -53,8 +54,8 @@ def replay(
 ) -> None:
     """Replay a recording; the stream goes to standard output.
 
-    The exit status is 0 when the stream ends in `end` or `awaiting_input`, 1 when it ends in
-    `error`, and 2 when the file cannot be read.
+    The exit status is 0 when the stream ends in `end` or `awaiting_input`, 1 when it ends
+    otherwise, and 2 when the file cannot be read or the stream not be written.
     """
     try:
         recording = load(file, upstream)
@@ -62,31 +63,32 @@ def replay(
         reason = refused.strerror if isinstance(refused, OSError) else refused
         typer.echo(f"turnstile: {file}: {reason}", err=True)
         raise typer.Exit(2) from None
-    if sys.stdout is None:
-        typer.echo("turnstile: standard output is closed", err=True)
-        raise typer.Exit(2)
-    try:
-        failed = _write(emissions_of(recording, speed), ENCODERS[dialect](), paced=speed > 0)
-    except BrokenPipeError:  # the reader has seen enough; the rest must not be tried again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(2) from None
-    except OSError as refused:
-        typer.echo(f"turnstile: standard output: {refused.strerror}", err=True)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(2) from None
-    raise typer.Exit(1 if failed else 0)
+    ended_well = _write(emissions_of(recording, speed), ENCODERS[dialect](), paced=speed > 0)
+    raise typer.Exit(0 if ended_well else 1)
 
 
 def _write(emissions: Iterator[Emission], encoder: Encoder, *, paced: bool) -> bool:
-    """Write a stream; tell whether it ended in an error."""
-    failed = False
+    """Write a stream; tell whether it ended in `end` or `awaiting_input`."""
+    out = standard_output().buffer
+    ended_well = False
     for emission in emissions:
-        sys.stdout.buffer.write(encoder.encode(emission))
+        out.write(encoder.encode(emission))
         if paced:
-            sys.stdout.buffer.flush()
-        failed = isinstance(emission.output, Failure)
-    sys.stdout.buffer.flush()
-    return failed
+            out.flush()
+        ended_well = isinstance(emission.output, End | AwaitingInput)
+    out.flush()
+    return ended_well
+
+
+def standard_output() -> TextIO:
+    """Return what the command writes to.
+
+    Raises:
+        OSError: it is closed.
+    """
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "it is closed")
+    return sys.stdout
 
 
 def load(file: Path, upstream: UpstreamDialect | None = None) -> Recording:

@@ -5,6 +5,7 @@ is committed.
 """
 
 import difflib
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +20,13 @@ from statemachine import (
     read_recording,
 )
 from tests.support.laws import Run, check, run_payloads
-from tests.support.recordings import RecordedStream, recorded_streams
+from tests.support.recordings import (
+    CAPTURES,
+    DEMONSTRATIONS,
+    RecordedStream,
+    recorded_streams,
+    unread_files,
+)
 
 GOLDEN = Path(__file__).parent / "golden"
 RECORDED = {recorded.name: recorded for recorded in recorded_streams()}
@@ -139,7 +146,8 @@ def replay(recorded: RecordedStream) -> Run:
         return run_payloads(recorded.dialect, recorded.payloads, reset=recorded.reset)
     recording = read_recording(body)
     stream = playback_stream(recording)
-    return Run(stream, tuple(each for _, emitted in play(recording, stream) for each in emitted))
+    played = [each for _, emitted in play(recording, stream) for each in emitted]
+    return Run(stream, (*played, *stream.finish(), *stream.cut()))
 
 
 def told_of(run: Run, event: str) -> list[dict[str, object]]:
@@ -148,7 +156,8 @@ def told_of(run: Run, event: str) -> list[dict[str, object]]:
 
 def story_of(run: Run) -> Story:
     last = run.last
-    detail = last.get("code") or last.get("finish_reason") or last.get("reason")
+    said = (last.get(each) for each in ("code", "finish_reason", "reason", "by"))
+    detail = next(each for each in said if each)
     results = told_of(run, "tool_result")
     tools = [f"{each['token']['tool_name']} {each['status']}" for each in results]
     shields = [f"{each['touchpoint']} {each['verdict']}" for each in told_of(run, "shield")]
@@ -182,6 +191,27 @@ def test_a_recording_ends_as_a_person_reads_it(name: str) -> None:
 
 def test_every_recording_has_a_story() -> None:
     assert set(STORIES) == set(RECORDED)
+    assert len(RECORDED) == len(recorded_streams()), "two recordings have one name"
+
+
+def test_every_file_among_the_recordings_is_read() -> None:
+    assert unread_files(CAPTURES) == {CAPTURES / "README.md"}
+
+
+def test_a_timed_recording_among_the_raw_ones_is_one_of_those_replayed(tmp_path: Path) -> None:
+    (tmp_path / "responses-0.7.3").mkdir()
+    path = Path(shutil.copy(DEMONSTRATIONS / "plain-answer.jsonl", tmp_path / "responses-0.7.3"))
+
+    names = {each.name: each.path for each in recorded_streams(tmp_path)}
+
+    assert names["responses-0.7.3/plain-answer"] == path
+    assert unread_files(tmp_path) == set()
+
+
+def test_a_recording_outside_of_the_folders_is_not_overlooked(tmp_path: Path) -> None:
+    path = Path(shutil.copy(DEMONSTRATIONS / "plain-answer.jsonl", tmp_path))
+
+    assert unread_files(tmp_path) == {path}
 
 
 @every_recording

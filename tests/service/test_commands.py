@@ -1,6 +1,7 @@
 """`turnstile replay`, and what is true of all commands."""
 
 import json
+import os
 import subprocess
 import sys
 from shlex import quote
@@ -9,13 +10,24 @@ import pytest
 from typer.testing import CliRunner
 
 from service.cli import app
-from statemachine import Ending, Frame, Header, Recording, write_recording
+from statemachine import (
+    Ending,
+    Frame,
+    Header,
+    Interrupter,
+    Recording,
+    TurnInterrupted,
+    write_recording,
+)
 from tests.support.applications import events, names
 from tests.support.recordings import DEMONSTRATIONS, captures
 from tests.support.server import ROOT, clean_environment, turnstile
 from tests.support.upstreams import answer
 
+pytestmark = pytest.mark.slow
+
 PYTHON = quote(sys.executable)
+LONG = quote(str(DEMONSTRATIONS / "long-answer.jsonl"))
 
 ANSWER = tuple(json.dumps(each).encode() for each in answer("Hel", "lo"))
 CAPTURE = b"".join(b"data: %b\n\n" % payload for payload in ANSWER)
@@ -74,6 +86,13 @@ def test_the_dialect_of_a_capture_is_found_out(capture):
     assert (
         done.stdout_bytes == run("replay", capture.path, "--upstream", capture.dialect).stdout_bytes
     )
+
+
+def test_a_session_that_was_interrupted_is_a_1(file):
+    done = run("replay", file(recording(*ANSWER[:2], ending=TurnInterrupted(Interrupter.USER))))
+
+    assert events(done.stdout_bytes)[-1]["event"] == "interrupted"
+    assert done.exit_code == 1
 
 
 def test_a_capture_can_be_read_in_another_dialect_than_its_own(file):
@@ -158,32 +177,59 @@ def test_an_option_that_makes_no_sense_is_a_2(file, options):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("target", "reason"), [(">/dev/full", b"No space left"), (">&-", b"is closed")], ids=range(2)
-)
-def test_an_output_that_takes_nothing_is_a_2_and_one_line(target, reason):
-    path = DEMONSTRATIONS / "long-answer.jsonl"
-    program = f"{PYTHON} -m service replay {quote(str(path))} {target}"
-    done = subprocess.run(
-        ["bash", "-c", program], cwd=ROOT, env=clean_environment(), capture_output=True, check=False
+def shell(program, stdout=subprocess.PIPE):
+    """Run a line of bash that calls `turnstile`."""
+    return subprocess.run(
+        ["bash", "-c", program.replace("turnstile", f"{PYTHON} -m service", 1)],
+        cwd=ROOT,
+        env=clean_environment(),
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        check=False,
     )
+
+
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [
+        (f"turnstile replay {LONG} >/dev/full", b"No space left"),
+        ("turnstile diagram >/dev/full", b"No space left"),
+        ("turnstile --version >/dev/full", b"No space left"),
+        ("turnstile --help >/dev/full", b"No space left"),
+        (f"turnstile replay {LONG} >&-", b"is closed"),
+        ("turnstile diagram >&-", b"is closed"),
+    ],
+)
+def test_an_output_that_takes_nothing_is_a_2_and_one_line(program, reason):
+    done = shell(program)
 
     assert done.returncode == 2
     assert reason in done.stderr
     assert done.stderr.count(b"\n") == 1
 
 
+def test_a_complaint_that_cannot_be_written_is_a_2_as_well():
+    assert shell("turnstile replay missing 2>/dev/full").returncode == 2
+
+
 @pytest.mark.parametrize("speed", ["0", "1000"])
 def test_a_reader_that_has_seen_enough_is_no_crash(speed):
     """The session is larger than a pipe, so the reader leaves while it is written."""
-    path = DEMONSTRATIONS / "long-answer.jsonl"
-    program = f"{PYTHON} -m service replay {quote(str(path))} --speed {speed} | head -n 1"
-    done = subprocess.run(
-        ["bash", "-c", program], cwd=ROOT, env=clean_environment(), capture_output=True, check=True
-    )
+    done = shell(f"turnstile replay {LONG} --speed {speed} | head -n 1")
 
     assert done.stdout == b"id: 1\n"
     assert done.stderr == b""
+
+
+@pytest.mark.parametrize("program", [f"turnstile replay {LONG}", "turnstile diagram"])
+def test_a_reader_that_has_left_is_a_2_and_no_word(program):
+    """1 would say how the session has ended, or that something is stale."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as nobody:
+        done = shell(program, stdout=nobody)
+
+    assert (done.returncode, done.stderr) == (2, b"")
 
 
 def imported_by(*arguments):

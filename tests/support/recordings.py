@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 CAPTURES = ROOT / "tests" / "recordings"
-"""Raw response bodies of real servers, one folder per server version."""
+"""Recordings of real servers, raw bodies and timed ones, one folder per server version."""
 
 DEMONSTRATIONS = ROOT / "service" / "recordings"
 """Timed recordings that the embedded default replays."""
@@ -31,19 +31,31 @@ class RecordedStream:
         return tuple(json.loads(payload) for payload in self.payloads)
 
 
-def captures() -> list[RecordedStream]:
+def captures(root: Path = CAPTURES) -> list[RecordedStream]:
     """Read every raw capture."""
-    return [_capture(path) for path in sorted(CAPTURES.glob("*/*.sse"))]
+    return [_capture(path) for path in sorted(root.glob("*/*.sse"))]
+
+
+def timed_captures(root: Path = CAPTURES) -> list[RecordedStream]:
+    """Read what `turnstile record` has written beside the raw captures."""
+    return [_timed(path, path.parent.name) for path in sorted(root.glob("*/*.jsonl"))]
 
 
 def demonstrations() -> list[RecordedStream]:
     """Read every demonstration."""
-    return [_demonstration(path) for path in sorted(DEMONSTRATIONS.glob("*.jsonl"))]
+    return [_timed(path, "demonstrations") for path in sorted(DEMONSTRATIONS.glob("*.jsonl"))]
 
 
-def recorded_streams() -> list[RecordedStream]:
+def recorded_streams(root: Path = CAPTURES) -> list[RecordedStream]:
     """Read everything that was recorded."""
-    return captures() + demonstrations()
+    return captures(root) + timed_captures(root) + demonstrations()
+
+
+def unread_files(root: Path) -> set[Path]:
+    """Return the files among captures that are neither one nor the request of one."""
+    read = {each.path for each in recorded_streams(root)}
+    requests = {path.with_suffix(".request.json") for path in read}
+    return {path for path in root.rglob("*") if path.is_file()} - read - requests
 
 
 def _capture(path: Path) -> RecordedStream:
@@ -53,8 +65,9 @@ def _capture(path: Path) -> RecordedStream:
     return RecordedStream(f"{path.parent.name}/{path.stem}", path, dialect, payloads)
 
 
-def _demonstration(path: Path) -> RecordedStream:
-    header, *lines = (json.loads(line) for line in path.read_bytes().split(b"\n") if line)
+def _timed(path: Path, folder: str) -> RecordedStream:
+    # What has no end of line was cut while it was written.
+    header, *lines = (json.loads(line) for line in path.read_bytes().split(b"\n")[:-1])
     payloads = tuple(line["data"].encode() for line in lines if "data" in line)
-    reset = lines[-1].get("ended") == "reset"
-    return RecordedStream(f"demonstrations/{path.stem}", path, header["dialect"], payloads, reset)
+    reset = bool(lines) and lines[-1].get("ended") == "reset"
+    return RecordedStream(f"{folder}/{path.stem}", path, header["dialect"], payloads, reset)
