@@ -35,6 +35,9 @@ from tests.support.walks import TEXTS
 
 HEAD = b'{"turnstile_recording":1,"dialect":"agents"'
 OPEN = HEAD + b"}\n"
+VERDICT = (
+    OPEN + b'{"at_ms":1,"verdict":{"touchpoint":"user-input","violation":null,"metadata":"%s"}}\n'
+)
 MAYBE = st.none() | TEXTS
 CALLS = st.builds(Call, TEXTS, TEXTS, TEXTS, MAYBE)
 DOCUMENTS = st.builds(Document, MAYBE, TEXTS, MAYBE)
@@ -192,12 +195,12 @@ DAMAGED = {
     ),
     "a time that is no number": (OPEN + b'{"at_ms":NaN,"data":"x"}\n', 2, "at_ms goes back"),
     "metadata that is two events": (
-        OPEN + b'{"at_ms":1,"verdict":{"touchpoint":"user-input","violation":null,"metadata":"x\\n\\ndata: y"}}\n',
+        VERDICT % b"x\\n\\ndata: y",
         2,
         "the metadata of the verdict is not JSON",
     ),
     "metadata with half a letter": (
-        OPEN + b'{"at_ms":1,"verdict":{"touchpoint":"user-input","violation":null,"metadata":"\\ud800"}}\n',
+        VERDICT % b"\\ud800",
         2,
         "the metadata of the verdict is not JSON",
     ),
