@@ -15,6 +15,6 @@ async def kept_running(run: Callable[[], Awaitable[None]]) -> None:
     while True:
         try:
             await run()
-        except Exception:  # as above
+        except Exception:  # a bug of ours in one of them
             logger.exception("task.crashed", task=getattr(run, "__qualname__", repr(run)))
         await anyio.sleep(_PAUSE_S)

@@ -6,7 +6,9 @@
    parser keeps whatever comes of these.
 3. Headers that follow a body are dropped: what was decided by those before it stays decided.
 4. What is no request is answered like any other error.
-5. An offer of another protocol is not taken up (RFC 9110, 7.8): llhttp stops after its head, and
+5. A request that names no Host, or two of them, is none (RFC 9112, 3.2): a proxy might have gone by
+   the other one.
+6. An offer of another protocol is not taken up (RFC 9110, 7.8): llhttp stops after its head, and
    uvicorn takes what follows, which is the body, for the next request.
 """
 
@@ -102,8 +104,16 @@ class TurnstileProtocol(HttpToolsProtocol):
         if self.parser.get_method() == b"CONNECT":
             self._refusal = RequestNotHttp("Nothing is connected to from here.")
             raise self._refusal
+        if not self._has_one_host():
+            self._refusal = RequestNotHttp("It must name one Host.")
+            raise self._refusal
         if not self.parser.should_upgrade():
             super().on_headers_complete()
+
+    def _has_one_host(self) -> bool:
+        """Tell whether a request says once whom it is for, as it must since HTTP/1.1."""
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        return hosts == 1 or (hosts == 0 and self.parser.get_http_version() == "1.0")
 
     @override
     def send_400_response(self, msg: str) -> None:

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -136,7 +137,6 @@ async def _follow(services: "Services", turn: "RunningTurn") -> None:
     """Write the answer as it comes; a signal interrupts the turn, and then it ends too."""
     import anyio
 
-    from service.turns.follow import follow
     from statemachine import Interrupter, TextEncoder
 
     async def stop_on_signal() -> None:
@@ -148,9 +148,12 @@ async def _follow(services: "Services", turn: "RunningTurn") -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(stop_on_signal)
         reader = await services.log.reader(turn.ids.request_id, 0)
-        with services.readers.following(turn.ids.request_id):
-            async for page in follow(reader, services.settings.heartbeat_s):
+        with closing(reader), services.readers.following(turn.ids.request_id):
+            ended = False
+            while not ended:
+                page = await reader.read(services.settings.heartbeat_s)
                 sys.stdout.buffer.write(b"".join(map(encoder.encode, page.emissions)))
                 sys.stdout.buffer.flush()
+                ended = any(each.terminal for each in page.emissions)
         await turn.done.wait()
         tasks.cancel_scope.cancel()

@@ -1,10 +1,13 @@
 """`turnstile serve`: run the service."""
 
+import os
 import socket
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+_STANDARD_ERROR = 2
 
 
 def serve(
@@ -30,6 +33,7 @@ def serve(
     from service.telemetry.logs import configure_logs
     from service.wiring import open_services
 
+    _occupy_standard_streams()
     given = {"host": host, "port": port, "speed": speed, "recordings_directory": recordings}
     options: dict[str, Any] = {name: each for name, each in given.items() if each is not None}
     if upstream is not None:
@@ -43,6 +47,16 @@ def serve(
     except (SettingsInvalid, StorageUnavailable, OSError) as refused:
         typer.echo(f"turnstile: {refused}", err=True)
         raise typer.Exit(2) from None
+
+
+def _occupy_standard_streams() -> None:
+    """Give those that the process was started without to nobody.
+
+    Else a connection gets the number of one, and libuv ends a process that closes that.
+    """
+    while (nowhere := os.open(os.devnull, os.O_RDWR)) <= _STANDARD_ERROR:
+        pass
+    os.close(nowhere)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -5,6 +5,7 @@ import gc
 import signal
 import socket
 import threading
+from contextlib import suppress
 from types import FrameType
 
 import anyio
@@ -65,9 +66,11 @@ class TurnstileServer(uvicorn.Server):
             self._loop.add_signal_handler(signal.SIGHUP, self.handle_exit, signal.SIGHUP, None)
         _spare_the_collector()
         if sockets and self.started:
-            _announce(self._services, *sockets[0].getsockname()[:2])
+            # A service does not end because nobody reads where it is.
+            with suppress(OSError):
+                _announce(self._services, *sockets[0].getsockname()[:2])
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 # uvicorn's
         """Come to an end on the first signal, and at once on the second; the status is 0."""
         if self._loop is None:
             self.should_exit = True

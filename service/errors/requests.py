@@ -24,7 +24,7 @@ class RequestNotJson(ServiceError):
 
     code = "request_not_json"
     status_code = 400
-    response = "The request body is not a JSON object."
+    response = "The request body is not JSON."
 
 
 class RequestInvalid(ServiceError):

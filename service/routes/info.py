@@ -11,14 +11,16 @@ from statemachine import ENCODERS
 
 
 async def info(request: Request) -> Response:
-    """GET /v1/info: name, version, what answers, and which sessions are recorded."""
-    about = asdict(services_of(request).upstream.info)
+    """GET /v1/info: name, version, what answers, whether turns outlast it, what is recorded."""
+    services = services_of(request)
+    about = asdict(services.upstream.info)
     sessions = about.pop("sessions")
     return JSONResponse(
         {
             "service": "turnstile",
             "version": __version__,
             "upstream": about,
+            "durable": services.database.durable,
             "sessions": sessions,
             "dialects": list(ENCODERS),
         },

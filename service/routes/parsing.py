@@ -76,14 +76,22 @@ def check_bounds(value: object) -> None:
 
 async def _read(request: Request, limit_bytes: int) -> bytes:
     data = bytearray()
+    announced = request.headers.get("content-length", "")
+    # Who asks first whether to send it (Expect: 100-continue) is told before it does.
+    if announced.isdecimal() and int(announced) > limit_bytes:
+        raise _too_large(limit_bytes)
     try:
         async for part in request.stream():
             data += part
             if len(data) > limit_bytes:
-                raise BodyTooLarge(f"It may have at most {limit_bytes} bytes.")
+                raise _too_large(limit_bytes)
     except ClientDisconnect:
         raise RequestNotJson("The body did not come to its end.") from None
     return bytes(data)
+
+
+def _too_large(limit_bytes: int) -> BodyTooLarge:
+    return BodyTooLarge(f"It may have at most {limit_bytes} bytes.")
 
 
 def _problems(invalid: ValidationError) -> str:

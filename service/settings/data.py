@@ -18,7 +18,8 @@ class DatabaseSettings(Group):
         default=None,
         description="Address of the database: `postgresql://user:password@host/name`, "
         "`sqlite:////path/to/file`, or `sqlite://` for one in memory, which ends with the process; "
-        "without one, a file in `~/.local/state/turnstile` (or `$XDG_STATE_HOME/turnstile`).",
+        "without one, a file in `~/.local/state/turnstile` (or `$XDG_STATE_HOME/turnstile`), or "
+        "in memory where none can be written there.",
     )
     timeout_s: Seconds = Field(
         default=5.0, description="How long the database may take for one step."
@@ -51,13 +52,17 @@ class DatabaseSettings(Group):
             raise ValueError("lease_s must be at least twice checkpoint_s and once timeout_s")
         return self
 
-    @property
-    def address(self) -> str:
-        """Where the database is, also when nothing says so."""
-        if self.url is not None:
-            return self.url.get_secret_value()
-        state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-        return f"sqlite:///{state}/turnstile/turnstile.db"
+
+def default_database() -> Path | None:
+    """Return where the database is when nothing says so, None where nobody knows a home.
+
+    What is not absolute counts as not set (XDG Base Directory Specification).
+    """
+    home = os.path.expanduser("~")  # noqa: PTH111 # pathlib raises where there is none
+    for state in (Path(os.environ.get("XDG_STATE_HOME", "")), Path(home, ".local", "state")):
+        if state.is_absolute():
+            return state / "turnstile" / "turnstile.db"
+    return None
 
 
 class TitlesSettings(Group):

@@ -27,7 +27,7 @@ class MemoryLog:
         """See `EmissionLog.running`."""
         yield
 
-    async def open(self, ids: TurnIds, estate: Estate, control: TurnControl) -> None:  # noqa: ARG002
+    async def open(self, ids: TurnIds, estate: Estate, control: TurnControl) -> None:  # noqa: ARG002 # of the interface
         """See `EmissionLog.open`."""
         self._turns.open(ids)
         self._controls[ids.request_id] = control

@@ -19,7 +19,8 @@ _SHARED: list[Any] = [
 
 def configure_logs(settings: Settings) -> None:
     """Set up structlog, and pass what libraries log through the same renderer."""
-    renderers, file = _renderers(settings), cast("TextIO", _Tolerant(sys.stderr))
+    file = cast("TextIO", _Tolerant(sys.stderr))
+    renderers = _renderers(settings, file)
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     structlog.configure(
         processors=[*_SHARED, *renderers],
@@ -38,28 +39,35 @@ def configure_logs(settings: Settings) -> None:
 
 
 class _Tolerant(io.TextIOBase):
-    """Standard error as long as it is there: a log that cannot be written ends no turn."""
+    """Standard error as long as it is there: a log that cannot be written ends no turn.
 
-    def __init__(self, file: TextIO) -> None:
+    It is None where the process was started without one.
+    """
+
+    def __init__(self, file: TextIO | None) -> None:
         super().__init__()
         self._file = file
 
     def write(self, text: str) -> int:
         """Write, or lose it: nobody could be told."""
-        with suppress(OSError, ValueError):
-            self._file.write(text)
+        if self._file is not None:
+            with suppress(OSError, ValueError):
+                self._file.write(text)
         return len(text)
 
     def flush(self) -> None:
         """Flush, or not."""
-        with suppress(OSError, ValueError):
-            self._file.flush()
+        if self._file is not None:
+            with suppress(OSError, ValueError):
+                self._file.flush()
+
+    def isatty(self) -> bool:
+        """Tell whether somebody watches."""
+        return self._file is not None and self._file.isatty()
 
 
-def _renderers(settings: Settings) -> list[Any]:
-    console = settings.log_format == "console" or (
-        settings.log_format == "auto" and sys.stderr.isatty()
-    )
+def _renderers(settings: Settings, file: TextIO) -> list[Any]:
+    console = settings.log_format == "console" or (settings.log_format == "auto" and file.isatty())
     if console:
         plain = structlog.dev.plain_traceback
         return [structlog.dev.ConsoleRenderer(exception_formatter=plain)]

@@ -3,6 +3,7 @@
 import structlog
 
 from service.domain import TurnIds, TurnRecord, hashed
+from service.telemetry.quotes import without_quotes
 from statemachine import TurnStream
 
 logger = structlog.get_logger()
@@ -23,7 +24,11 @@ def warn_unknown(unknown: dict[str, int], known: int, ids: TurnIds) -> int:
 def log_end(
     record: TurnRecord, stream: TurnStream, recording: str | None, duration_s: float
 ) -> None:
-    """Write the canonical line of a turn. Nothing that people or models said is in it."""
+    """Write the canonical line of a turn: no answer, no argument, and nothing of the question.
+
+    What a failing upstream says of it is (`detail`, `cause`), without what that quotes of the
+    question.
+    """
     summary, failure = stream.summary, stream.failure
     fields = {
         "request_id": record.request_id,
@@ -37,8 +42,8 @@ def log_end(
         "finish_reason": summary.finish_reason,
         "truncated": summary.truncated,
         "code": summary.code,
-        "detail": failure.detail if failure else None,
-        "cause": failure.cause if failure else None,
+        "detail": _unquoted(failure.detail, record) if failure else None,
+        "cause": _unquoted(failure.cause, record) if failure else None,
         "emissions": stream.count,
         "tool_calls": len(summary.calls),
         "shields": len(summary.shields),
@@ -51,3 +56,7 @@ def log_end(
     }
     shown = {name: value for name, value in fields.items() if value is not None}
     (logger.warning if failure else logger.info)("turn.ended", **shown)
+
+
+def _unquoted(said: str | None, record: TurnRecord) -> str | None:
+    return None if said is None else without_quotes(said, record.question)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import anyio
 import structlog
 
-from service.errors import UpstreamError, UpstreamReset
+from service.errors import InternalError, UpstreamError, UpstreamReset
 from service.ports import EmissionLog, Recorder, UpstreamBody
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
@@ -270,5 +270,6 @@ def _failed(stream: TurnStream, error: UpstreamError) -> Emissions:
 
 
 def _crashed(stream: TurnStream, error: Exception) -> Emissions:
-    message = "Something went wrong in the service."
-    return stream.fail("internal_error", message, status_code=500, detail=repr(error)[:500])
+    bug = InternalError
+    detail = repr(error)[:500]
+    return stream.fail(bug.code, bug.response, status_code=bug.status_code, detail=detail)

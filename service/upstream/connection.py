@@ -84,7 +84,7 @@ class Connection:
         """
         return _parsed(await self._request("GET", path, retries=self.settings.retries_limit))
 
-    async def post(self, path: str, body: Body, *, repeatable: bool = False) -> Any:  # noqa: ANN401
+    async def post(self, path: str, body: Body, *, repeatable: bool = False) -> Any:  # noqa: ANN401 # JSON
         """Send JSON and return the JSON of the answer; see `get`."""
         retries = self.settings.retries_limit if repeatable else 0
         return _parsed(await self._request("POST", path, body, retries=retries))
@@ -195,7 +195,7 @@ class Connection:
         return httpx.Timeout(read_s, connect=self.settings.connect_timeout_s)
 
 
-def _options(headers: Headers, retries: int, timeout: httpx.Timeout) -> Any:  # noqa: ANN401
+def _options(headers: Headers, retries: int, timeout: httpx.Timeout) -> Any:  # noqa: ANN401 # the client's own
     """Return request options as the client library takes them."""
     return {"headers": dict(headers), "max_retries": retries, "timeout": timeout}
 

@@ -58,9 +58,11 @@ _FREQUENT_WORDS = frozenset(
     re.findall(
         r"\w+",
         """
-        a about an and are as at be by can do does for from get has have how i if in is
-        it me my not of on or our should that the their them they this to was we what
-        when where which who why will with without you your
+        a about an and any anything are as at be between by can could describe difference do does
+        during explain for from get give has have hello help hey hi how i if in into is it its let
+        make me mean my need not of on or our please put say should show tell thank that the their
+        them then there these they this those to us use used want was way we were what when where
+        which who why will with without would write you your
         """,
     )
 )
@@ -168,7 +170,7 @@ class ReplayedUpstream:
         self._continuations = continuations
         self._default = default_session
         self._titles = {_normalised(title): title for title in recordings}
-        self._words = {title: _words(title) for title in recordings}
+        self._words = {title: _words(title) for title in titles}
         self._speed = speed
         self.info = UpstreamInfo(
             kind="recorded",
@@ -184,7 +186,7 @@ class ReplayedUpstream:
         """See `Upstream.running`: nothing is needed."""
         yield
 
-    async def catalogue(self, *, renew: bool = False) -> Catalogue | None:  # noqa: ARG002
+    async def catalogue(self, *, renew: bool = False) -> Catalogue | None:  # noqa: ARG002 # the same
         """See `Upstream.catalogue`: what answers was chosen when it was recorded."""
         return None
 
@@ -221,10 +223,16 @@ class ReplayedUpstream:
         return exact or self._best(_words(query)) or self._default
 
     def _best(self, asked: frozenset[str]) -> str | None:
-        """Return the title that shares the rarest words; equal ones in the order of titles."""
-        scores = {title: self._score(asked & words) for title, words in self._words.items()}
+        """Return the title that shares the rarest words; of equal ones that with the fewest others.
+
+        Where these are equal too the default is the first.
+        """
+        scores = {
+            title: (self._score(asked & words), -len(words - asked))
+            for title, words in self._words.items()
+        }
         best = max(scores, key=lambda title: scores[title])
-        return best if scores[best] else None
+        return best if asked & self._words[best] else None
 
     def _score(self, shared: Iterable[str]) -> float:
         return sum(1 / sum(word in words for words in self._words.values()) for word in shared)
@@ -251,4 +259,6 @@ def _normalised(text: str) -> str:
 
 
 def _words(text: str) -> frozenset[str]:
-    return frozenset(re.findall(r"\w+", text.casefold())) - _FREQUENT_WORDS
+    """Return what a text is about: singular and plural are one word, and 's belongs to none."""
+    said = re.findall(r"(\w+)(?:['\u2019]\w+)*", text.casefold())
+    return frozenset(each.removesuffix("s") for each in said if each not in _FREQUENT_WORDS)

@@ -126,7 +126,7 @@ class _Body(httpx.AsyncByteStream):
                     yield data
         except httpx.ReadError:
             # What came before the loss is still there, but nobody is given it any more.
-            if rest := self._content._read_nowait(-1):  # noqa: SLF001
+            if rest := self._content._read_nowait(-1):  # noqa: SLF001 # nothing public has it
                 yield rest
             raise
         finally:

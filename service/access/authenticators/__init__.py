@@ -39,11 +39,11 @@ def open_authenticator(settings: Settings) -> Authenticator:
             return _api_keys(settings)
         # Who needs neither of these does not pay for their libraries.
         case "jwt":
-            from service.access.authenticators.jwt import open_json_web_tokens  # noqa: PLC0415
+            from service.access.authenticators.jwt import open_json_web_tokens  # noqa: PLC0415 # see above
 
             return open_json_web_tokens(settings.jwt)
         case "kubernetes":
-            from service.access.authenticators.kubernetes import open_kubernetes  # noqa: PLC0415
+            from service.access.authenticators.kubernetes import open_kubernetes  # noqa: PLC0415 # the same
 
             return open_kubernetes(settings.kubernetes)
 

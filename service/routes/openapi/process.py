@@ -37,6 +37,7 @@ class InfoAnswer(TypedDict):
     service: str
     version: str
     upstream: UpstreamAnswer
+    durable: bool
     sessions: list[SessionAnswer]
     dialects: list[str]
 
@@ -63,6 +64,7 @@ _INFO = {
         "speed": None,
         "default_session": None,
     },
+    "durable": True,
     "sessions": [],
     "dialects": ["native", "text"],
 }

@@ -1,7 +1,6 @@
 """The database of one process: transactions of bounded time, and what goes wrong in them."""
 
 import asyncio
-import sqlite3
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -10,27 +9,28 @@ from typing import Protocol
 
 import anyio
 import structlog
+from sqlalchemy import delete, false
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.errors import SettingsInvalid, StorageUnavailable
-from service.settings.data import DatabaseSettings
+from service.settings.data import DatabaseSettings, default_database
 from service.storage.database.migrations import HEAD, is_current, upgrade
-from service.storage.database.sqlite import SqliteBackend
-from service.storage.database.tables import metadata
+from service.storage.database.sqlite import SqliteBackend, unwritable
+from service.storage.database.tables import metadata, starts
 
 logger = structlog.get_logger()
 
 _START_POLL_S = 0.2
 
-_OLDEST_SQLITE = (3, 35)
-"""The first one that returns what it has written."""
-
 _MIGRATION_LIMIT_S = 3_600.0
 """How long a change of the schema may take."""
 
 _CLOSE_LIMIT_S = 2.0
+
+_WRITES_NOTHING = delete(starts).where(false())
+"""Needs all that writing needs."""
 
 
 class Backend(Protocol):
@@ -103,8 +103,14 @@ class SqlDatabase:
                 await connection.run_sync(metadata.create_all)
             return
         async with self.reading() as connection:
-            if await connection.run_sync(is_current):
-                return
+            current = await connection.run_sync(is_current)
+        if not current:
+            await self._migrate()
+        # What can be read only would refuse every question.
+        async with self.writing() as connection:
+            await connection.execute(_WRITES_NOTHING)
+
+    async def _migrate(self) -> None:
         async with self._watched(_MIGRATION_LIMIT_S), AsyncExitStack() as stack:
             async with asyncio.timeout(self._settings.start_timeout_s):
                 connection = await stack.enter_async_context(self._backend.migrating())
@@ -168,7 +174,9 @@ def open_sql_database(settings: DatabaseSettings) -> SqlDatabase:
 
 
 def _backend(settings: DatabaseSettings) -> Backend:
-    address = settings.address
+    if settings.url is None:
+        return _default_backend()
+    address = settings.url.get_secret_value()
     if not address.isprintable():
         raise SettingsInvalid("The address in database.url has characters that no address has.")
     if address.startswith("sqlite:"):
@@ -186,10 +194,19 @@ def _backend(settings: DatabaseSettings) -> Backend:
     raise SettingsInvalid("The address in database.url is none of SQLite or PostgreSQL.")
 
 
+def _default_backend() -> SqliteBackend:
+    """Return a file, or the memory where none can be written: nobody has asked for a file."""
+    path = default_database()
+    refusal = "cannot be told without a home" if path is None else unwritable(path)
+    if refusal is None:
+        return SqliteBackend(path)
+    reason = f"The default place of the database {path or ''} {refusal}."
+    logger.warning("database.in_memory", reason=reason, setting="database.url")
+    return SqliteBackend(None)
+
+
 def _path(address: str) -> Path | None:
     """Return where a file of SQLite is, None for the memory."""
-    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
-        raise SettingsInvalid("SQLite is older than 3.35, which Python brings along.")
     try:
         url = make_url(address)
     except (ArgumentError, ValueError):

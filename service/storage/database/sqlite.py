@@ -2,8 +2,8 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +11,24 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, StaticPool
 
-from service.storage.database.sqlite_connection import SqliteConnection
+from service.errors import SettingsInvalid
+from service.storage.database.sqlite_connection import SqliteConnection, open_file
 
 _READERS = 4
 """Connections that read; more of them would only wait for each other."""
 
-_REFUSALS = {
+_OLDEST = (3, 35)
+"""The first version that returns what it has written."""
+
+_UNWRITABLE = {
     sqlite3.SQLITE_CANTOPEN: "cannot be opened",
+    sqlite3.SQLITE_PERM: "cannot be opened",
+    sqlite3.SQLITE_READONLY: "cannot be written",
+}
+_REFUSALS = _UNWRITABLE | {
     sqlite3.SQLITE_CORRUPT: "is damaged",
     sqlite3.SQLITE_ERROR: "does not let its tables be made or changed",
     sqlite3.SQLITE_NOTADB: "is no database",
-    sqlite3.SQLITE_PERM: "cannot be opened",
-    sqlite3.SQLITE_READONLY: "cannot be written",
 }
 
 
@@ -32,6 +38,8 @@ class SqliteBackend:
     errors: tuple[type[Exception], ...] = (SQLAlchemyError, sqlite3.Error, OSError)
 
     def __init__(self, path: Path | None) -> None:
+        if sqlite3.sqlite_version_info < _OLDEST:
+            raise SettingsInvalid("SQLite is older than 3.35, which Python brings along.")
         self.durable = path is not None
         self._path = path
         self._writer = _engine(path, writes=True)
@@ -77,18 +85,32 @@ class SqliteBackend:
 
     def refusal(self, failed: BaseException | None) -> str | None:
         """Return why a file cannot be used, if that is so: what another process locks can be."""
-        original = getattr(failed, "orig", failed)
-        what: str | None = None
-        if isinstance(original, sqlite3.Error):
-            what = _REFUSALS.get(getattr(original, "sqlite_errorcode", 0) & 0xFF)
-        elif isinstance(original, OSError) and not isinstance(original, TimeoutError):
-            what = "cannot be opened"
-        return None if what is None else f"The file of the database, database.url, {what}."
+        what = _told(failed, _REFUSALS)
+        return None if what is None else f"The database {self._path} (database.url) {what}."
 
     async def close(self) -> None:
         """Close all connections."""
         await self._reader.dispose()
         await self._writer.dispose()
+
+
+def unwritable(path: Path) -> str | None:
+    """Return why a file cannot be written, if that is so; one that is missing is made."""
+    try:
+        with closing(open_file(path, writes=True)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+    except (sqlite3.Error, OSError) as failed:
+        return _told(failed, _UNWRITABLE)
+    return None
+
+
+def _told(failed: BaseException | None, refusals: Mapping[int, str]) -> str | None:
+    original = getattr(failed, "orig", failed)
+    if isinstance(original, sqlite3.Error):
+        return refusals.get(getattr(original, "sqlite_errorcode", 0) & 0xFF)
+    if isinstance(original, OSError) and not isinstance(original, TimeoutError):
+        return "cannot be opened"
+    return None
 
 
 def _engine(path: Path | None, *, writes: bool, migrates: bool = False) -> AsyncEngine:

@@ -93,7 +93,8 @@ class SqliteConnection:
     async def open(self) -> Self:
         """Open the file, which is made with its directory where it is missing."""
         try:
-            self._connection = await self._patient(self._opened)
+            opened = partial(open_file, self._path, writes=self._writes, migrates=self._migrates)
+            self._connection = await self._patient(opened)
         except BaseException:
             self._place.leave()
             raise
@@ -172,26 +173,6 @@ class SqliteConnection:
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, _BUSY_WAIT_LIMIT_S)
 
-    def _opened(self) -> sqlite3.Connection:
-        if self._path is not None:
-            _make(self._path)
-        connection = sqlite3.connect(
-            ":memory:" if self._path is None else self._path,
-            timeout=0,
-            isolation_level=None,
-            check_same_thread=False,
-        )
-        try:
-            for each in _PRAGMAS:
-                connection.execute(each)
-            # A table that is made anew, as migrations must, would take along what belongs to it.
-            connection.execute(f"PRAGMA foreign_keys = {not self._migrates}")
-            connection.execute(f"PRAGMA query_only = {not self._writes}")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
     def _run_first(self, statement: Callable[[], _Outcome]) -> _Outcome:
         self._open_connection.execute("BEGIN IMMEDIATE" if self._writes else "BEGIN")
         try:
@@ -206,6 +187,28 @@ class SqliteConnection:
         cursor = (connection.executemany if many else connection.execute)(sql, parameters)
         rows = cursor.fetchall() if cursor.description else ()
         return _Outcome(cursor.description, cursor.rowcount, cursor.lastrowid, rows)
+
+
+def open_file(path: Path | None, *, writes: bool, migrates: bool = False) -> sqlite3.Connection:
+    """Open a file, which is made with its directory where it is missing, or the memory (None)."""
+    if path is not None:
+        _make(path)
+    connection = sqlite3.connect(
+        ":memory:" if path is None else path,
+        timeout=0,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    try:
+        for each in _PRAGMAS:
+            connection.execute(each)
+        # A table that is made anew, as migrations must, would take along what belongs to it.
+        connection.execute(f"PRAGMA foreign_keys = {not migrates}")
+        connection.execute(f"PRAGMA query_only = {not writes}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _make(path: Path) -> None:
