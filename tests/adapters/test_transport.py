@@ -129,6 +129,7 @@ def answers_held():
     return sum(isinstance(each, aiohttp.ClientResponse) for each in gc.get_objects())
 
 
+@pytest.mark.slow
 async def test_a_connection_that_lives_on_holds_no_answers():
     server = EventServer(FRAME, ends=True)
     async with served_by(server) as url:

@@ -112,6 +112,7 @@ async def test_versions_of_one_api_tell_the_same(story, one, other):
     assert differing(of_one, of_other) <= LEGITIMATE
 
 
+@pytest.mark.slow
 async def test_whatever_may_differ_does():
     """A name that is not needed in the list would hide a difference one day."""
     found = set()

@@ -9,6 +9,8 @@ from service.routes import ROUTES
 from tests.support.applications import TURNS, application
 from tests.support.upstreams import Script, answer
 
+pytestmark = pytest.mark.slow
+
 SECURITY = {
     "content-security-policy",
     "x-content-type-options",
@@ -179,6 +181,7 @@ async def test_info_says_what_answers():
             "speed": None,
             "default_session": None,
         },
+        "durable": False,
         "sessions": [],
         "dialects": ["native", "text"],
     }

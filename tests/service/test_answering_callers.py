@@ -2,9 +2,13 @@
 
 import json
 
+import pytest
+
 from tests.support.applications import application
 from tests.support.asgi import exchange
 from tests.support.waiting_turns import BOTH, GOES_ON, WAITS
+
+pytestmark = pytest.mark.slow
 
 PODS = {"name": "pods", "url": "http://tools.test/mcp", "authorization": "caller"}
 PODS |= {"headers": {"X-Team": "red"}}

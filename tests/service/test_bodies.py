@@ -142,6 +142,16 @@ async def test_a_body_beyond_the_limit_is_refused_by_its_real_bytes():
     assert reply.status == 413
 
 
+async def test_a_body_that_is_announced_too_large_is_not_waited_for():
+    async with (
+        application(ANSWER, body_limit_bytes=10) as app,
+        app.exchange("POST", TURNS, body=None, headers={"Content-Length": "11"}) as upload,
+    ):
+        body = await upload.json()
+
+    assert (upload.status, body["code"]) == (413, "body_too_large")
+
+
 async def test_a_body_in_parts_is_refused_as_soon_as_it_exceeds_the_limit():
     async with (
         application(ANSWER, body_limit_bytes=10) as app,

@@ -14,6 +14,8 @@ from tests.support.applications import QUERY, TURNS, application
 from tests.support.upstreams import Script, answer
 from tests.support.waiting_turns import DONE, GOES_ON, WAITS
 
+pytestmark = pytest.mark.slow
+
 ANSWER = Script(answer("Hi"))
 WORDS = b'{"query": "Hi", "client_tools": [{"name": "a", "parameters": {"a": %b}}]}'
 OUTER_LEVELS = 5
@@ -155,7 +157,6 @@ async def test_the_parameters_of_a_tool_may_have_many_names():
     assert made.status == 200
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "fields", [MANY, {"attachments": [LOG | MANY]}], ids=["a question", "an attachment"]
 )
@@ -188,7 +189,6 @@ def test_a_value_is_refused_when_it_is_over_a_limit_and_only_then(value, deeper,
         check_bounds([value] * wider)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "value", [[0] * 1_000_000, [[]] * 700_000, [{"a": [1]}] * 16_000, nested(2_000)]
 )

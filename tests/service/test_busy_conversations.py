@@ -9,6 +9,8 @@ from tests.support.applications import TURNS, application, events, names
 from tests.support.upstreams import NEVER, Script, answer, opening_chunk, says
 from tests.support.waiting_turns import BOTH, GOES_ON, WAITS, refusal
 
+pytestmark = pytest.mark.slow
+
 HELLO = Script(answer("Hel", "lo"))
 ENDLESS = Script((opening_chunk(), says("Hi"), NEVER))
 

@@ -11,6 +11,8 @@ from tests.support.offers import OFFER
 from tests.support.stack import FakeStack, says
 from tests.support.upstreams import Script, answer
 
+pytestmark = pytest.mark.slow
+
 HELLO = Script(answer("Hi"))
 
 

@@ -11,6 +11,8 @@ from tests.support.moderation import QUESTION_OBJECTION, QUESTION_PASSED, after_
 from tests.support.upstreams import NEVER, Script, opening_chunk, says
 from tests.support.waiting_turns import BOTH, GOES_ON, LOST, REFUSED, WAITS
 
+pytestmark = pytest.mark.slow
+
 TOKENS = 100_000
 ASKED = {"query": "word " * 2_000, "system_prompt": "Hi"}
 ASKED_TOKENS = 2_501

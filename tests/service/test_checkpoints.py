@@ -11,6 +11,8 @@ from tests.support.kept_turns import agrees, kept_conversations, kept_turns, loc
 from tests.support.logs import until
 from tests.support.upstreams import NEVER, Script, answer, closing, opening_chunk, says, thread_of
 
+pytestmark = pytest.mark.slow
+
 HELLO = Script(answer("Hel", "lo"))
 ENDLESS = Script((opening_chunk(), says("Hel"), NEVER))
 SELDOM = {"checkpoint_s": 1_000.0, "lease_s": 3_600.0}

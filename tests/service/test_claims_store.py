@@ -13,6 +13,8 @@ from tests.support.databases import running_database
 from tests.support.kept_rows import count
 from tests.support.redis_server import connected
 
+pytestmark = pytest.mark.slow
+
 TTL_S = 60.0
 
 sql_only = pytest.mark.parametrize("kind", ["sqlite", "postgresql"], indirect=True)

@@ -28,6 +28,8 @@ from tests.support.waiting_turns import (
     refusal,
 )
 
+pytestmark = pytest.mark.slow
+
 YES = {"approvals": [{"call_id": "a1", "approve": True}]}
 
 

@@ -16,6 +16,8 @@ from service.storage.database.rows import to_json
 from tests.support.explained import explained
 from tests.support.kept_rows import put_conversation, put_turn
 
+pytestmark = pytest.mark.slow
+
 MODEL = Model("vllm/granite", "vllm", "granite", generates=True)
 
 

@@ -15,6 +15,8 @@ from tests.support.offers import OFFER
 from tests.support.people import ADMIN, ALICE, keys
 from tests.support.upstreams import NEVER, Script, answer, opening_chunk, says
 
+pytestmark = pytest.mark.slow
+
 HELLO = Script(answer("Hel", "lo"))
 ENDLESS = Script((opening_chunk(), says("Hi"), NEVER))
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")

@@ -293,11 +293,6 @@ async def test_without_an_address_the_file_is_where_state_belongs(tmp_path, monk
     async with open_sql_database(DatabaseSettings()).running():
         assert (tmp_path / "turnstile" / "turnstile.db").is_file()
 
-    monkeypatch.delenv("XDG_STATE_HOME")
-    monkeypatch.setenv("HOME", "/home/alice")
-    home = "sqlite:////home/alice/.local/state/turnstile/turnstile.db"
-    assert DatabaseSettings().address == home
-
 
 async def test_a_memory_ends_with_its_process(memory_database):
     await put(memory_database, "a")

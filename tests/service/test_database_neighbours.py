@@ -8,6 +8,8 @@ import pytest
 
 from tests.support.databases import running_database
 
+pytestmark = pytest.mark.slow
+
 LOOK = """
 import sqlite3, sys
 file = sqlite3.connect(sys.argv[1])

@@ -19,6 +19,8 @@ from tests.support.clock import Clock
 from tests.support.databases import running_database
 from tests.support.turn_stores import Told, turns_on
 
+pytestmark = pytest.mark.slow
+
 SHORT_S = 0.3
 ROOT = Path(__file__).parents[2]
 

@@ -29,6 +29,8 @@ from tests.support.kept_rows import (
 )
 from tests.support.quota_accounts import ONCE, Accounts
 
+pytestmark = pytest.mark.slow
+
 NOW_S = 1_000.0
 LATER_S = 2_000.0
 A_TURN = {

@@ -12,6 +12,8 @@ from tests.support.people import ADMIN, ALICE, credential, keys
 from tests.support.upstreams import Script, answer
 from tests.support.waiting_turns import BOTH, GOES_ON, WAITS
 
+pytestmark = pytest.mark.slow
+
 HELLO = Script(answer("Hel", "lo"))
 UNKNOWN = (404, "turn_unknown")
 

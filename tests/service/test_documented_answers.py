@@ -7,6 +7,8 @@ from tests.support.described import Told, told_everywhere
 from tests.support.provoked import SITUATIONS
 from tests.support.provoked.situation import START
 
+pytestmark = pytest.mark.slow
+
 A_BUG = {
     Told(f"{each.method} {each.path}", 500, "internal_error"): "Only a bug of ours is answered so."
     for each in ROUTES

@@ -16,6 +16,8 @@ from tests.support.applications import QUERY, TURNS, application, events, names
 from tests.support.server import served
 from tests.support.upstreams import NEVER, Script, answer, closing, opening_chunk, says
 
+pytestmark = pytest.mark.slow
+
 ENDLESS = Script((opening_chunk(), says("Hi"), NEVER))
 A_MOMENT_S = 2.0
 SENT_AWAY = b": draining\nretry: "
@@ -210,7 +212,6 @@ def reading(server, location=None):
         yield response, response.iter_raw()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("stopped", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_process_that_has_nothing_to_do_ends_at_once(stopped):
     with served() as server:
@@ -223,7 +224,6 @@ def test_a_process_that_has_nothing_to_do_ends_at_once(stopped):
     assert time.monotonic() - told_at < A_MOMENT_S
 
 
-@pytest.mark.slow
 def test_a_process_that_is_told_to_stop_goes_on_until_its_turn_has_ended():
     with served("--speed", "2", commit_wait_s="0.01") as server:
         with reading(server) as (_, parts):
@@ -244,7 +244,6 @@ def test_a_process_that_is_told_to_stop_goes_on_until_its_turn_has_ended():
     assert time.monotonic() - ended_at < A_MOMENT_S
 
 
-@pytest.mark.slow
 def test_a_second_signal_ends_a_process_at_once_and_its_streams_in_order():
     """At this pace the turn would take hours."""
     with served("--speed", "0.001", commit_wait_s="0.01", drain_timeout_s="600") as server:
@@ -265,7 +264,6 @@ def test_a_second_signal_ends_a_process_at_once_and_its_streams_in_order():
     assert "Traceback" not in server.log
 
 
-@pytest.mark.slow
 def test_a_reader_of_a_process_that_stops_loses_nothing_on_another(redis_server):
     shared = {"redis_url": redis_server.url, "commit_wait_s": "0.01", "drain_spread_s": "0.1"}
     with served("--speed", "5", **shared) as one, served("--speed", "5", **shared) as other:

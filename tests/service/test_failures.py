@@ -10,6 +10,8 @@ from tests.support import agents_chunks as agents
 from tests.support.applications import TURNS, application, events, names
 from tests.support.upstreams import NEVER, Script, answer, closing, opening_chunk, says
 
+pytestmark = pytest.mark.slow
+
 REFUSED = UpstreamError(
     "upstream_unavailable", "The upstream is not available.", 503, detail="secret"
 )

@@ -11,6 +11,8 @@ from tests.support.applications import application
 from tests.support.people import ADMIN, ALICE, BOB, credential, keys
 from tests.support.upstreams import NEVER, Script, answer, opening_chunk, says
 
+pytestmark = pytest.mark.slow
+
 FEEDBACK = "/v1/feedback"
 HELLO = Script(answer("Hi"))
 ENDLESS = Script((opening_chunk(), says("Hi"), NEVER))

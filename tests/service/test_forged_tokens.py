@@ -27,6 +27,8 @@ from tests.support.issuer import (
     token,
 )
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["no_authorities_of_the_system"]
 
 ALL = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]

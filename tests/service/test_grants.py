@@ -12,6 +12,8 @@ from tests.support.upstreams import NEVER, Script, answer, opening_chunk, says
 from tests.support.waiting_turns import BOTH, GOES_ON, WAITS
 from tests.support.ways import gone, way
 
+pytestmark = pytest.mark.slow
+
 HELLO = Script(answer("Hello"))
 ENDLESS = Script((opening_chunk(), says("Hi"), NEVER))
 

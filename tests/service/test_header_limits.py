@@ -19,6 +19,8 @@ from tests.support.asgi import PATIENCE_S
 from tests.support.server import served_here
 from tests.support.upstreams import Script, ScriptedUpstream, answer
 
+pytestmark = pytest.mark.slow
+
 QUESTION = b'{"query": "What is a pod?"}'
 HEAD = b"POST /v1/streaming_query HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n"
 CHUNK = b"%x\r\n%b\r\n" % (len(QUESTION), QUESTION)

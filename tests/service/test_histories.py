@@ -12,6 +12,8 @@ from tests.support.applications import TURNS, application, names
 from tests.support.offers import LARGE, OFFER, SMALL
 from tests.support.upstreams import NEVER, Script, answer, opening_chunk, says, thread_of
 
+pytestmark = pytest.mark.slow
+
 HELLO = Script(answer("Hel", "lo"))
 REFUSED = UpstreamError("upstream_unavailable", "The upstream is not available.", 503)
 VIOLATION = (

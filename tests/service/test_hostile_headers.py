@@ -12,6 +12,8 @@ from service.routes import ROUTES
 from tests.support.hostile import targeted
 from tests.support.people import ALICE
 
+pytestmark = pytest.mark.slow
+
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "X"]
 HEADERS = [
     "Accept",

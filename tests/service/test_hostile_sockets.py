@@ -54,6 +54,7 @@ GARBAGE = {
     "a tunnel": b"CONNECT test:443 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     "an address of another": b"GET http://a/livez HTTP/1.1\r\nConnection: close\r\n\r\n",
     "no host": b"GET /v1/info HTTP/1.1\r\nConnection: close\r\n\r\n",
+    "two hosts": GET + b"Host: elsewhere\r\n\r\n",
     "a long address": b"GET /%b HTTP/1.1\r\nHost: localhost\r\n\r\n" % (b"a" * 1_000_000),
     "a long header": GET + b"X: %b\r\n\r\n" % (b"a" * 1_000_000),
     "many headers": GET + b"".join(b"X-%d: a\r\n" % each for each in range(50_000)) + b"\r\n",
@@ -150,13 +151,27 @@ def test_a_head_is_bounded(address, data):
     assert json.loads(body)["code"] == "head_too_large"
 
 
-@pytest.mark.parametrize("name", ["zeros", "TLS", "an address with NUL", "two lengths"])
+@pytest.mark.parametrize(
+    "name", ["zeros", "TLS", "an address with NUL", "two lengths", "no host", "two hosts"]
+)
 def test_what_is_no_request_is_answered_like_any_error(address, name):
     head, _, body = sent(address, GARBAGE[name]).partition(b"\r\n\r\n")
 
     assert status_of(head) == 400
     assert b"connection: close" in head.lower()
     assert complaints("#/components/schemas/Problem", json.loads(body)) == []
+
+
+def test_an_old_request_may_be_without_a_host(address):
+    answered = sent(address, b"GET /livez HTTP/1.0\r\n\r\n")
+
+    assert status_of(answered) == 200
+
+
+def test_a_body_that_is_announced_too_large_is_not_invited(address):
+    asked = b"Content-Length: 3000000\r\nExpect: 100-continue\r\n\r\n"
+
+    assert status_of(sent(address, HEAD + asked)) == 413
 
 
 def test_a_head_of_just_the_limit_is_taken(address):

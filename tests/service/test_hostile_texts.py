@@ -10,6 +10,8 @@ from service.routes import ROUTES
 from tests.support.described import described
 from tests.support.hostile import targeted
 
+pytestmark = pytest.mark.slow
+
 CHARACTERS = st.characters(exclude_categories=["Cs"])
 TEXT = st.text(CHARACTERS, min_size=1, max_size=60)
 DEEP = {

@@ -9,6 +9,8 @@ from tests.support.applications import application, events
 from tests.support.people import credential, keys
 from tests.support.upstreams import NEVER, Script, answer, opening_chunk, says
 
+pytestmark = pytest.mark.slow
+
 HELLO = Script(answer("Hel", "lo"))
 ENDLESS = Script((opening_chunk(), says("Hi"), NEVER))
 KEY = {"Idempotency-Key": "a-key"}

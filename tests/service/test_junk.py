@@ -12,6 +12,8 @@ from tests.support.applications import QUERY, TURNS, application
 from tests.support.asgi import Exchange
 from tests.support.upstreams import Script, answer
 
+pytestmark = pytest.mark.slow
+
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda each: st.lists(each, max_size=3) | st.dictionaries(st.text(), each, max_size=3),

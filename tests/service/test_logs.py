@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import re
 import sys
 
 import pytest
@@ -11,6 +12,7 @@ import structlog
 from service.errors import UpstreamError
 from service.settings import Settings
 from service.telemetry.logs import configure_logs
+from service.telemetry.quotes import without_quotes
 from tests.support import agents_chunks as agents
 from tests.support.applications import application
 from tests.support.upstreams import NEVER, Script, answer, closing, opening_chunk, says
@@ -75,6 +77,42 @@ async def test_a_failure_is_a_warning_with_its_code_and_its_detail(log):
     assert line["log_level"] == "warning"
     assert (line["code"], line["outcome"]) == ("upstream_unavailable", "error")
     assert (line["detail"], line["cause"]) == ("connect: refused", "Not available.")
+
+
+@pytest.mark.parametrize(
+    "quoted", ["{}", "input={!r}", '{{"content": "{}"}}', "the prompt '{}...", "'{}', '{}'"]
+)
+@pytest.mark.parametrize("question", ["Whispered", "It is a secret: W\u00f6rter\nand 'quotes'."])
+async def test_what_a_server_quotes_of_a_question_is_not_logged(log, quoted, question):
+    said = f"400: refused: {quoted.format(question, question)}; model: small"
+    refused = UpstreamError("upstream_bad_request", said, 400, cause=said, detail=said)
+    async with (
+        application(Script((opening_chunk(), refused))) as app,
+        app.turn(query=question) as turn,
+    ):
+        await turn.body()
+
+    (line,) = lines(log, "turn.ended")
+    for told in (line["detail"], line["cause"]):
+        assert told.startswith("400: refused: ")
+        assert told.endswith("; model: small")
+        assert not set(re.findall(r"\w{5,}", question)) & set(re.findall(r"\w+", told))
+
+
+def test_a_short_question_is_a_quote_only_where_it_stands_for_itself():
+    assert (
+        without_quotes("this is a hit, hi there: 'hi'", "hi")
+        == "this is a hit, [...] there: '[...]'"
+    )
+    assert without_quotes("401: no", "") == "401: no"
+
+
+def test_a_part_of_a_long_question_is_a_quote_too():
+    question = "Tell me all about our secret plans for the next year."
+
+    assert without_quotes("input: 'Tell me all about...the next year.'", question) == (
+        "input: '[...]...[...]'"
+    )
 
 
 async def test_a_stopped_turn_is_no_warning(log):
@@ -172,6 +210,14 @@ class GoneFile(io.StringIO):
 
     def flush(self):
         raise BrokenPipeError
+
+
+def test_a_process_without_standard_error_logs_nothing(monkeypatch, configured):
+    configured(io.StringIO())
+    monkeypatch.setattr(sys, "stderr", None)
+
+    configure_logs(Settings())
+    structlog.get_logger().info("tests.run")
 
 
 def test_a_log_that_cannot_be_written_costs_nothing(configured):

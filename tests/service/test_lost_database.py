@@ -13,6 +13,8 @@ from tests.support.people import PEOPLE, used_by
 from tests.support.upstreams import NEVER, Script, answer, closing, opening_chunk, says, thread_of
 from tests.support.waiting_turns import BOTH, GOES_ON, WAITS
 
+pytestmark = pytest.mark.slow
+
 HELLO = Script(answer("Hel", "lo"))
 ENDLESS = Script((opening_chunk(), says("Hi"), NEVER))
 KEY = {"Idempotency-Key": "a-key"}

@@ -9,6 +9,8 @@ from tests.support.clock import Clock
 from tests.support.kept_rows import paused_turn
 from tests.support.turn_stores import ANSWER_TIMEOUT_S, LEASE_S, Told, names, thread_of, turns_on
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def clock():

@@ -12,6 +12,8 @@ from tests.support.clock import Clock
 from tests.support.kept_rows import paused_turn
 from tests.support.turn_stores import LEASE_S, Told, names, past, thread_of, turns_on
 
+pytestmark = pytest.mark.slow
+
 QUOTA = QuotaSettings(name="tokens", initial_tokens=1_000)
 
 

@@ -22,6 +22,8 @@ from service.storage.database.engine import open_sql_database
 from service.storage.database.tables import metadata
 from tests.support.databases import running_database
 
+pytestmark = pytest.mark.slow
+
 SHORT_S = 0.3
 ROOT = Path(__file__).parents[2]
 
@@ -242,8 +244,10 @@ async def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path):
 
 @pytest.mark.parametrize("path", ["/dev/null/turnstile.db", "/proc/turnstile.db", "/usr"])
 async def test_a_file_that_cannot_be_is_refused(path):
-    with pytest.raises(SettingsInvalid, match="cannot be"):
+    with pytest.raises(SettingsInvalid, match="cannot be") as refused:
         await prepared(f"sqlite:///{path}")
+
+    assert {path, "(database.url)"} <= set(refused.value.cause.split())
 
 
 async def test_a_file_that_stays_locked_is_given_up(file_url, tmp_path):

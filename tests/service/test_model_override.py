@@ -10,6 +10,8 @@ from tests.support.people import acting, key, keys, used_by
 from tests.support.queries import ENDLESS
 from tests.support.upstreams import Script, answer
 
+pytestmark = pytest.mark.slow
+
 HELLO = Script(answer("Hello"))
 CHOSEN = {"provider": "vllm", "model": "large-70b"}
 PEOPLE = {"alice": (), "dora": ("developer",), "erik": ("chooses",)}

@@ -18,6 +18,8 @@ from tests.support.moderation import (
 )
 from tests.support.upstreams import NEVER, Script, answer, closing, opening_chunk, says
 
+pytestmark = pytest.mark.slow
+
 UNASKED = UpstreamError(
     "moderation_failed", "The shields could not be asked.", 503, detail="guard: secret"
 )

@@ -29,6 +29,8 @@ from tests.support.databases import running_database
 from tests.support.stack import URL, FakeStack, mocked, says, streams
 from tests.support.upstreams import Script, answer
 
+pytestmark = pytest.mark.slow
+
 TICKETS = "s3cret-of-tickets-0123456789abcdef"
 KEY = "s3cret-key-of-the-upstream"
 HEADER = "s3cret-header-of-a-server"

@@ -11,6 +11,8 @@ from tests.support.clock import Clock
 from tests.support.databases import running_database
 from tests.support.kept_rows import count, put_conversation, put_turn
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def clock():

@@ -18,6 +18,8 @@ from tests.support.upstreams import NEVER, Script, answer, opening_chunk, says
 from tests.support.waiting_turns import BOTH, GOES_ON, WAITS
 from tests.support.ways import WAYS, told, way
 
+pytestmark = pytest.mark.slow
+
 HELLO = Script(answer("Hello"))
 ENDLESS = Script((opening_chunk(), says("Hi"), NEVER))
 SOON_S = 0.01
@@ -113,7 +115,6 @@ async def test_a_stranger_is_told_no_more_by_another_process(name, shared_store)
     assert mine[0] == 200
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["running", "ended"])
 @pytest.mark.parametrize("away", ["pause", "kill"])
 async def test_a_stranger_is_told_no_more_while_redis_is_away(name, away, mortal_redis):

@@ -13,6 +13,8 @@ from service.domain import Action, Identity
 from service.errors import SettingsInvalid
 from service.settings.access import AuthorizationSettings, RuleSettings
 
+pytestmark = pytest.mark.slow
+
 OTHERS = {each for each in Action if "others" in each}
 
 

@@ -15,6 +15,8 @@ from tests.support.queries import ASKED, BODY, ENDLESS, HELLO, QUERY, asked, run
 from tests.support.upstreams import Script, answer, opening_chunk, says
 from tests.support.waiting_turns import WAITS
 
+pytestmark = pytest.mark.slow
+
 KEY = {"Idempotency-Key": "a-key"}
 
 

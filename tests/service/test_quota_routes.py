@@ -3,9 +3,13 @@
 import json
 import re
 
+import pytest
+
 from tests.support.applications import application, events
 from tests.support.people import ALICE, BOB, credential, keys
 from tests.support.upstreams import Script, answer
+
+pytestmark = pytest.mark.slow
 
 QUOTAS = "/v1/quotas"
 HELLO = Script(answer("Hi"))

@@ -12,6 +12,8 @@ from tests.support.databases import running_database
 from tests.support.kept_rows import count
 from tests.support.quota_accounts import A_PERIOD_MS, DAILY, ONCE, SHARED, START_MS, Accounts
 
+pytestmark = pytest.mark.slow
+
 MOST = 2**53 - 1
 
 

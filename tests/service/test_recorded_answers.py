@@ -25,6 +25,8 @@ from tests.support.applications import Application, events, names
 from tests.support.asgi import lifespan
 from tests.support.plans import every
 
+pytestmark = pytest.mark.slow
+
 RESTART = "Restart the web deployment in the staging namespace, please."
 DELETE = "Delete the finished jobs in the reports namespace."
 ENDLESS = "Check every namespace for pods that are not ready."

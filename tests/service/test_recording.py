@@ -26,6 +26,8 @@ from tests.support.offers import OFFER
 from tests.support.upstreams import NEVER, Script, answer, closing, opening_chunk, says
 from tests.support.waiting_turns import APPROVED, ASKS, BOTH, GOES_ON, WAITS
 
+pytestmark = pytest.mark.slow
+
 HELLO = Script(answer("Hel", "lo"))
 BEGUN = (opening_chunk(), says("Hel"))
 REFUSED = UpstreamError("upstream_unavailable", "Not available.", 503, detail="connect: secret")

@@ -19,6 +19,8 @@ from tests.support.waiting_turns import (
     refusal,
 )
 
+pytestmark = pytest.mark.slow
+
 
 async def test_the_same_answers_again_join_the_first_stream():
     async with application(WAITS, GOES_ON) as app:

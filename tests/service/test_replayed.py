@@ -74,6 +74,43 @@ def test_else_the_rarest_words_decide_and_else_the_default(query, title):
     assert source.title_for(query) == title
 
 
+@pytest.mark.parametrize(
+    ("query", "title"),
+    [
+        ("What is a pod?", POD),
+        ("What's a pod", POD),
+        ("What\u2019s a pod's life?", POD),
+        ("what are pods", POD),
+        ("Hello, what is a pod?", POD),
+        ("Tell me what a pod is", POD),
+        (
+            "What is the difference between a pod and a container?",
+            "And when would I put two containers into one of them?",
+        ),
+        ("write a haiku", POD),
+        ("Can you help me, please?", POD),
+        ("coffee please", "How do I make a good cup of pour-over coffee?"),
+        (
+            "Please explain what etcd is",
+            "How often should I back up etcd, and where do the snapshots go?",
+        ),
+        ("how to drain nodes", "How do I drain a node for maintenance without downtime?"),
+    ],
+)
+def test_what_people_ask_most_plays_what_it_is_about(query, title):
+    source = ReplayedUpstream(*load_recordings(PACKAGED), default_session=POD, speed=0)
+
+    assert source.title_for(query) == title
+
+
+def test_of_equal_titles_that_with_fewer_other_words_is_played_and_else_the_default():
+    source = upstream("Why is the oven cold?", "A node and a long story", "The node", "An oven!")
+
+    assert source.title_for("node") == "The node"
+    assert source.title_for("cold node") == "Why is the oven cold?"
+    assert upstream("One oven", "An oven", "My oven").title_for("oven") == "An oven"
+
+
 def test_every_packaged_session_is_found_by_its_title():
     services = open_services(Settings())
     titles = [each.title for each in services.upstream.info.sessions]

@@ -10,6 +10,8 @@ from tests.support.kept_turns import kept_conversations, kept_turns, on_file
 from tests.support.upstreams import Script, answer
 from tests.support.waiting_turns import APPROVED, ASKS, BOTH, DONE, GOES_ON, WAITS
 
+pytestmark = pytest.mark.slow
+
 HELLO = Script(answer("Hello"))
 SECRET = "MAY-NOT-LEAVE-1234"
 CLEARED = "[redacted: badge]"

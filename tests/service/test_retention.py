@@ -14,6 +14,8 @@ from tests.support.logs import until
 from tests.support.upstreams import NEVER, Script, answer, opening_chunk, says, thread_of
 from tests.support.waiting_turns import BOTH, WAITS
 
+pytestmark = pytest.mark.slow
+
 HELLO = Script(answer("Hel", "lo"))
 ENDLESS = Script((opening_chunk(), says("Hi"), NEVER))
 AN_HOUR_S = 3_600.0

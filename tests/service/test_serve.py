@@ -1,13 +1,20 @@
 """`turnstile serve`, when it cannot: one line that says why, and status 2."""
 
+import shlex
 import socket
+import subprocess
+import sys
+from contextlib import suppress
 
+import httpx
 import pytest
 from typer.testing import CliRunner
 
 from service.cli import app
 from service.cli.serve import _listen
-from tests.support.server import turnstile
+from tests.support.server import ROOT, clean_environment, turnstile
+
+pytestmark = pytest.mark.slow
 
 
 def run(*arguments):
@@ -91,6 +98,33 @@ def test_an_unknown_host_is_a_2_and_one_line():
     assert done.returncode == 2
     assert b"cannot listen on 256.0.0.1 port 0: " in done.stderr
     assert done.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("output", [">/dev/full", "> >(true)", ">&-", "2>&-", ">&- 2>&-"])
+def test_a_service_needs_nobody_who_reads_what_it_says(output):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    program = f"exec {shlex.quote(sys.executable)} -m service serve --port {port} {output}"
+    with subprocess.Popen(
+        ["bash", "-c", program], cwd=ROOT, env=clean_environment(), stderr=subprocess.PIPE
+    ) as service:
+        try:
+            ready = becomes_ready(port, service)
+        finally:
+            service.terminate()
+        _, said = service.communicate()
+
+    assert ready
+    assert service.returncode == 0
+    assert not {b"Traceback", b"ignored"} & set(said.split())
+
+
+def becomes_ready(port, process):
+    """Tell whether a service answers before its process ends."""
+    while process.poll() is None:
+        with suppress(httpx.TransportError):
+            return httpx.get(f"http://127.0.0.1:{port}/readyz").is_success
+    return False
 
 
 def test_a_directory_without_recordings_is_a_2_and_one_line(tmp_path):

@@ -24,6 +24,8 @@ from tests.support.clock import Clock
 from tests.support.databases import running_database
 from tests.support.kept_rows import paused_turn, put_paused
 
+pytestmark = pytest.mark.slow
+
 WAIT_S = 60.0
 BEGINS_S = 30.0
 ANSWERS = (ToolAnswer("c1", "3"),)

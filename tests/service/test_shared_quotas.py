@@ -21,6 +21,8 @@ from tests.support.databases import running_database
 from tests.support.ledger import Ledger
 from tests.support.quota_accounts import A_PERIOD_MS, DAILY, ONCE, SHARED, START_MS, Accounts
 
+pytestmark = pytest.mark.slow
+
 TURNS = 60
 TOKENS = 7
 USERS = ("alice", "bob", "carol")
@@ -201,7 +203,6 @@ async def two_processes(url):
         yield [Accounts(each, *LIMITS) for each in databases]
 
 
-@pytest.mark.slow
 def test_whatever_happens_in_two_processes_nothing_is_lost_or_spent_twice(database_url):
     with asyncio.Runner() as runner:
         context = two_processes(database_url)

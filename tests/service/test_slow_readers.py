@@ -24,6 +24,8 @@ from tests.support.upstreams import (
     says,
 )
 
+pytestmark = pytest.mark.slow
+
 PIECES = [says("x" * 500_000)] * 8
 """More than a kernel keeps for a connection."""
 

@@ -22,6 +22,8 @@ from tests.support.upstreams import (
     says,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def services(*scripts, **settings):
     return services_on(ScriptedUpstream(*scripts), Settings(**settings))
@@ -158,7 +160,6 @@ async def test_the_server_says_where_it_is(capsys):
     assert said[-1].endswith(f"{url}{TURNS}")
 
 
-@pytest.mark.slow
 def test_a_process_serves_a_recorded_session():
     with served("--speed", "0") as server, httpx.Client(base_url=server.url) as client:
         info = client.get("/v1/info").json()
@@ -171,7 +172,6 @@ def test_a_process_serves_a_recorded_session():
     assert response.headers["x-turnstile-recording"] == "What%20is%20a%20pod%20in%20Kubernetes%3F"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_process_that_is_told_to_stop_tells_its_readers_and_ends(stop):
     """At this pace the recording would take hours."""
@@ -189,7 +189,6 @@ def test_a_process_that_is_told_to_stop_tells_its_readers_and_ends(stop):
     assert "Traceback" not in server.log
 
 
-@pytest.mark.slow
 def test_a_process_that_is_told_to_stop_does_not_wait_for_a_client_that_is_stuck():
     """It sends half a request and then nothing."""
     with served() as server:
@@ -203,7 +202,6 @@ def test_a_process_that_is_told_to_stop_does_not_wait_for_a_client_that_is_stuck
     assert "Traceback" not in server.log
 
 
-@pytest.mark.slow
 def test_a_process_logs_json_lines_and_nothing_that_was_said():
     with served("--speed", "0") as server:
         body = httpx.post(f"{server.url}{TURNS}", json={"query": "secret pod"}).content

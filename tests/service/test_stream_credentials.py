@@ -14,6 +14,8 @@ from tests.support.people import PEOPLE, acting, credential, key, keys, used_by
 from tests.support.upstreams import NEVER, Script, answer, closing, opening_chunk, says
 from tests.support.waiting_turns import BOTH, GOES_ON, WAITS
 
+pytestmark = pytest.mark.slow
+
 HELLO = Script(answer("Hel", "lo"))
 ENDLESS = Script((opening_chunk(), says("Hi"), NEVER))
 KEY = {"Idempotency-Key": "a-key"}

@@ -10,6 +10,8 @@ from tests.support.applications import application
 from tests.support.upstreams import NEVER, Script, answer, opening_chunk, says, thread_of
 from tests.support.waiting_turns import LOOPS, WAITS
 
+pytestmark = pytest.mark.slow
+
 HELLO = Script(answer("Hel", "lo"))
 REFUSED = UpstreamError("upstream_unavailable", "The upstream is not available.", 503)
 

@@ -10,6 +10,8 @@ from tests.support.clock import Clock
 from tests.support.kept_rows import paused_turn
 from tests.support.turn_stores import Told, leaving, names, thread_of, turns_on
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def clock():

@@ -17,6 +17,8 @@ from tests.support.people import PEOPLE, used_by
 from tests.support.upstreams import NEVER, Script, answer, opening_chunk, says, thread_of
 from tests.support.waiting_turns import BOTH, GOES_ON, WAITS
 
+pytestmark = pytest.mark.slow
+
 HELLO = Script(answer("A pod is ", "a group."))
 TITLE = Script(answer("What pods ", "are"))
 GENERATES = {"titles": {"generate": True}}

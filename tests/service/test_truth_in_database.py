@@ -22,6 +22,8 @@ from tests.support.waiting_turns import (
     WAITS_AGAIN,
 )
 
+pytestmark = pytest.mark.slow
+
 GONE = UpstreamError("upstream_unavailable", "The upstream is not available.", 503, untaken=True)
 LOST = UpstreamError("upstream_unavailable", "The upstream is not available.", 503)
 SAID = (opening_chunk(), says("Hel"), says("lo"))

@@ -8,6 +8,8 @@ from tests.support.applications import QUERY, TURNS, application
 from tests.support.kept_turns import on_file
 from tests.support.upstreams import Script, answer
 
+pytestmark = pytest.mark.slow
+
 HELLO = Script(answer("Hel", "lo"))
 KEY = {"Idempotency-Key": "a-key"}
 FEW = {"log_limit_bytes": 3_000}

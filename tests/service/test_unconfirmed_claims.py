@@ -12,6 +12,8 @@ from tests.support.kept_turns import locked, on_file
 from tests.support.upstreams import NEVER, Script, answer, opening_chunk, says
 from tests.support.waiting_turns import BOTH, RETURNED, WAITS
 
+pytestmark = pytest.mark.slow
+
 HELLO = Script(answer("Hel", "lo"))
 ENDLESS = Script((opening_chunk(), says("Hi"), NEVER))
 KEY = {"Idempotency-Key": "a-key"}

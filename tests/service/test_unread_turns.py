@@ -7,6 +7,8 @@ from statemachine import Interrupter
 from tests.support.applications import application, events, names
 from tests.support.upstreams import NEVER, Script, answer, opening_chunk, says
 
+pytestmark = pytest.mark.slow
+
 ENDLESS = Script((opening_chunk(), says("Hi"), NEVER))
 GRACE = {"disconnect_grace_s": 0.1}
 CANCEL = {"on_disconnect": "cancel"}

@@ -11,6 +11,8 @@ from tests.support.logs import until
 from tests.support.upstreams import Script, answer, closing, opening_chunk, says, thread_of
 from tests.support.waiting_turns import BOTH, GOES_ON, WAITS
 
+pytestmark = pytest.mark.slow
+
 HELLO = Script(answer("Hel", "lo"))
 QUICK = {"timeout_s": 0.3, "checkpoint_s": 1_000.0, "lease_s": 3_600.0}
 """What is done beside the turns would be in the way."""

@@ -18,6 +18,8 @@ from tests.support.waiting_turns import (
     refusal,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("answers", "named"),
