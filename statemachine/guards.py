@@ -1,7 +1,8 @@
 """Extended state and the questions that the table asks of it.
 
-What a state cannot say lives in `Context`, and only the predicates here read it. The guards of
-one (source, event) pair exclude each other. Each docstring ends the sentence "legal when ...".
+What a state cannot say lives in `Context`: guards, which are all here, decide by it, and emitters
+tell of it. The guards of one (source, event) pair exclude each other. Each docstring ends the
+sentence "legal when ...".
 """
 
 from collections.abc import Callable
@@ -58,7 +59,7 @@ class Context:
             case StepCompleted():
                 self.step_id = self.step_kind = None
             case ShieldChecked():
-                self._judge(event)
+                self._judge()
                 return
             case ToolCallStarted():
                 self.calls[event.call.call_id] = event.call
@@ -68,11 +69,10 @@ class Context:
                 return
         self.worked = True
 
-    def _judge(self, event: ShieldChecked) -> None:
-        """A verdict on the question alone is no work: the upstream may still name its turn."""
+    def _judge(self) -> None:
+        """A verdict alone is no work: the upstream may still name its turn."""
         self.step_id = self.step_kind = None
         self.calls = {}
-        self.worked = self.worked or event.step_id is not None
 
     def _resume(self, event: TurnResumed) -> None:
         """Calls whose answers come along are outside of steps: nobody will close a step."""

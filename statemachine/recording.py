@@ -21,7 +21,8 @@ from statemachine.upstream.frames import parse_payload
 FORMAT_VERSION = 1
 VERSION_KEY = "turnstile_recording"
 _SECRET = re.compile(
-    r"(?i)authoriz|api[-_]?key|(^|[-_])token$|secret|passw|cookie|credential|headers$"
+    r"(?i)authoriz|(api|access|private)[-_]?key|bearer|passphrase|token$|secret|passw|cookie"
+    r"|credential|headers$"
 )
 _REMOVED = "[removed]"
 

@@ -17,8 +17,6 @@ type Slot = State | Waypoint
 type Column = tuple[Slot, ...]
 type Chain = tuple[Slot, ...]
 
-_SWEEPS = 3
-
 
 def ranks() -> dict[State, int]:
     """Return every state's column: its distance from the first opening; final states come last."""
@@ -51,10 +49,9 @@ def columns(edges: Sequence[Edge]) -> tuple[Column, ...]:
         for number in _between(rank[edge.source], rank[edge.dest]):
             layout[number] = (*layout[number], (edge.source, edge.dest))
     links = [_links(edge, rank) for edge in edges if edge.source is not edge.dest]
-    for _ in range(_SWEEPS):
-        for number, column in enumerate(layout):
-            price = partial(_cost, layout, number, links)
-            layout[number] = min(_orders(column, edges), key=price)
+    for number, column in enumerate(layout):
+        price = partial(_cost, layout, number, links)
+        layout[number] = min(_orders(column, edges), key=price)
     return tuple(layout)
 
 

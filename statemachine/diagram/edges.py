@@ -9,14 +9,13 @@ from dataclasses import dataclass
 
 from statemachine.diagram.recorded import Step
 from statemachine.events import TurnFailed, TurnInterrupted
-from statemachine.states import FINAL, State
+from statemachine.states import State
 from statemachine.table import TRANSITIONS, Row
 
 FAILURES = (TurnInterrupted, TurnFailed)
 """What can happen in every open state; drawn once instead of once per state."""
 
 TIMES = "\N{MULTIPLICATION SIGN}"
-OPEN = tuple(state for state in State if state not in FINAL)
 INITIAL = TRANSITIONS[0].source
 
 _WIRE_NAMES = {"unfinished_results": "tool_result (failed) per open call"}

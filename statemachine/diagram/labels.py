@@ -56,12 +56,15 @@ def place(labels: Sequence[Label], taken: Sequence[Box], page: Box) -> tuple[Box
     """
     ways = [label.curve.cells(_CELL) for label in labels]
     ink = _Ink(page, ways)
+    rooms = [
+        _Room(page, taken, ink, way, _ranked(label, ink))
+        for label, way in zip(labels, ways, strict=True)
+    ]
     found: dict[int, Box] = {}
     order = sorted(range(len(labels)), key=lambda each: -labels[each].area)
     for index in order * _PASSES:
         others = [box.grown(_APART) for each, box in found.items() if each != index]
-        room = _Room(page, [*taken, *others], ink, ways[index])
-        found[index] = room.choose(labels[index])
+        found[index] = rooms[index].choose(others)
     return tuple(found[index] for index in range(len(labels)))
 
 
@@ -99,23 +102,23 @@ class _Ink:
 
 @dataclass(frozen=True, slots=True)
 class _Room:
-    """What stands on the page when a label looks for its place."""
+    """What stands on the page where a label looks for its place."""
 
     page: Box
-    obstacles: Sequence[Box]
+    taken: Sequence[Box]
     ink: _Ink
     own: frozenset[Point]
+    ranked: Sequence[tuple[float, Box]]
 
-    def choose(self, label: Label) -> Box:
-        """Return the best place for a label."""
+    def choose(self, others: Sequence[Box]) -> Box:
+        """Return the best place beside the other labels."""
         lowest = inf
-        for offset, candidate in sorted(_candidates(label), key=itemgetter(0)):
-            if offset >= lowest:
+        for known, candidate in self.ranked:
+            if known >= lowest:
                 break
             roomy = candidate.grown(_CLEARANCE)
-            price = offset + _INK_PRICE * self.ink.within(roomy)
+            price = known + _COVER_PRICE * self._covered(roomy, others)
             if price < lowest:
-                price += _COVER_PRICE * self._covered(roomy)
                 price += _STRANGER_PRICE * self._strangers(candidate.grown(_NEAR))
             if price < lowest:
                 lowest, best = price, candidate
@@ -125,10 +128,19 @@ class _Room:
         """Return how much of other curves is near, so that nobody takes the label for theirs."""
         return self.ink.within(box) - sum(box.holds(cell) for cell in self.own)
 
-    def _covered(self, box: Box) -> float:
+    def _covered(self, box: Box, others: Sequence[Box]) -> float:
         """Return how much a place would cover, and leave of the page."""
         outside = box.width * box.height - box.overlap(self.page)
-        return outside + sum(box.overlap(obstacle) for obstacle in self.obstacles)
+        return outside + sum(box.overlap(obstacle) for obstacle in (*self.taken, *others))
+
+
+def _ranked(label: Label, ink: _Ink) -> list[tuple[float, Box]]:
+    """Return the places of a label, cheapest first, each with what it costs whoever is near."""
+    priced = (
+        (offset + _INK_PRICE * ink.within(box.grown(_CLEARANCE)), box)
+        for offset, box in _candidates(label)
+    )
+    return sorted(priced, key=itemgetter(0))
 
 
 def _candidates(label: Label) -> Iterator[tuple[float, Box]]:

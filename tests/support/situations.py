@@ -38,8 +38,11 @@ from statemachine.events import (
 )
 from statemachine.guards import Context
 from statemachine.machine import TurnMachine
-from statemachine.states import State
+from statemachine.states import FINAL, State
 from statemachine.table import TRANSITIONS, Row
+
+OPEN = tuple(state for state in State if state not in FINAL)
+"""The states that a turn can leave."""
 
 ROWS = {
     (state, kind): [row for row in TRANSITIONS if (row.source, row.event) == (state, kind)]

@@ -25,13 +25,13 @@ from statemachine import (
 )
 from statemachine.diagram.edges import (
     FAILURES,
-    OPEN,
     Route,
     row_edges,
     wire_names,
 )
 from statemachine.downstream.native import EVENT_NAMES
 from statemachine.events import EVENTS, TextDelta
+from tests.support.situations import OPEN
 
 RECORDINGS = Path(__file__).parents[2] / "service" / "recordings"
 SVG = "{http://www.w3.org/2000/svg}"

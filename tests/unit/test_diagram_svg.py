@@ -9,10 +9,11 @@ import pytest
 
 from statemachine import FINAL, TRANSITIONS, State, Step, read_recording, recorded_path, svg
 from statemachine.diagram.columns import columns, ranks
-from statemachine.diagram.edges import FAILURES, OPEN, Route, is_failure, merged_edges
+from statemachine.diagram.edges import FAILURES, Route, is_failure, merged_edges
 from statemachine.diagram.labels import Label, place
 from statemachine.diagram.shapes import Box, sideways
 from statemachine.events import TextDelta
+from tests.support.situations import OPEN
 
 RECORDINGS = Path(__file__).parents[2] / "service" / "recordings"
 SVG = "{http://www.w3.org/2000/svg}"

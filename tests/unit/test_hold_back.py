@@ -4,6 +4,8 @@ import pytest
 
 from statemachine import Release, Touchpoint
 from statemachine.emissions import Shield
+from statemachine.events import StepCompleted, StepKind, TextDelta
+from statemachine.hold_back import HoldBack
 from tests.support import agents_chunks as agents
 from tests.support import responses_chunks as responses
 from tests.support.laws import check
@@ -217,3 +219,12 @@ def test_the_start_says_how_text_is_released(moderation) -> None:
     expected = moderation.release if moderation else None
     assert start.output.output_release == expected
     assert (b'"output_release":"at_once"' in start.payload) is (expected is Release.AT_ONCE)
+
+
+def test_a_checkpoint_stays_due_when_text_follows_what_waits() -> None:
+    waiting = HoldBack(100, Release.AFTER_VERDICT)
+    said = TextDelta("i1", StepKind.INFERENCE, "Hello")
+
+    waiting.take((said, StepCompleted("i1", StepKind.INFERENCE), said))
+
+    assert waiting.text == "HelloHello"

@@ -9,15 +9,26 @@ import pytest
 from hypothesis import given
 from transitions import Machine
 
-from statemachine import FINAL, TRANSITIONS, IllegalTransition, MachineMisuse, State, TurnMachine
+from statemachine import (
+    EVENT_NAMES,
+    FINAL,
+    TRANSITIONS,
+    IllegalTransition,
+    MachineMisuse,
+    State,
+    TurnMachine,
+)
+from statemachine.diagram.edges import wire_names
 from statemachine.events import EVENTS, StepKind, StepStarted, TextDelta, TurnEvent, TurnStarted
 from statemachine.guards import Context, Guard
 from statemachine.machine import DELTAS, ENGINE, LANE, _trigger, compile_lane
 from statemachine.states import MEANINGS
 from statemachine.table import Row
 from tests.support.recordings import ROOT
+from tests.support.rules import Told
 from tests.support.situations import (
     EVENTS_BY_KIND,
+    OPEN,
     contexts,
     fingerprint,
     happened,
@@ -28,11 +39,20 @@ from tests.support.situations import (
 )
 from tests.support.walks import any_context, any_event
 
+ALL_EVENTS = [event for events in EVENTS_BY_KIND.values() for event in events]
 GUARDED = [row for row in TRANSITIONS if row.when]
 
 
 def name_of_row(row: Row) -> str:
     return "-".join(filter(None, [row.source, row.event.__name__, name_of(row.when)]))
+
+
+def state_after(machine: TurnMachine, event: TurnEvent) -> State | None:
+    try:
+        machine.receive(event)
+    except IllegalTransition:
+        return None
+    return machine.state
 
 
 def name_of(value: object) -> str | None:
@@ -48,6 +68,19 @@ def test_every_event_in_every_state_does_what_the_table_says(
         assert received(context, event) == verdict(context, event), (context, event)
 
 
+def test_whatever_came_before_an_event_is_accepted_as_the_protocol_orders() -> None:
+    waiting = [(Told(), Context("conv", "req"))]
+    seen = {repr(each) for each in waiting}
+    for (told, context), event in ((each, event) for each in waiting for event in ALL_EVENTS):
+        machine, expected = machine_in(context), told.after(event)
+
+        assert state_after(machine, event) == (expected and expected.state), (told, event)
+
+        if expected and repr((expected, machine.context)) not in seen:
+            seen.add(repr((expected, machine.context)))
+            waiting.append((expected, machine.context))
+
+
 @pytest.mark.parametrize("row", TRANSITIONS, ids=name_of_row)
 def test_every_row_is_taken_by_some_event(row: Row) -> None:
     taken = [
@@ -56,6 +89,20 @@ def test_every_row_is_taken_by_some_event(row: Row) -> None:
     ]
 
     assert any(taken)
+
+
+@pytest.mark.parametrize("row", TRANSITIONS, ids=name_of_row)
+def test_an_emitter_has_the_wire_name_of_what_it_makes(row: Row) -> None:
+    """Drawings and successors go by that name."""
+    made = [
+        (wire_name, EVENT_NAMES[type(output)])
+        for emit, wire_name in zip(row.emits, wire_names(row), strict=True)
+        for context, event in product(contexts(row.source), EVENTS_BY_KIND[row.event])
+        for output in emit(context, event)
+    ]
+
+    assert {wire_name for wire_name, _ in made} == set(wire_names(row))
+    assert all(name == wire_name.split()[0] for wire_name, name in made)
 
 
 @pytest.mark.parametrize("row", GUARDED, ids=name_of_row)
@@ -74,7 +121,7 @@ def test_every_guard_says_yes_to_some_events_and_no_to_others(row: Row) -> None:
 def test_a_refused_event_leaves_the_machine_untouched(state: State) -> None:
     for context in list(contexts(state))[::5]:
         machine = machine_in(context)
-        for event in (each for events in EVENTS_BY_KIND.values() for each in events):
+        for event in ALL_EVENTS:
             if rows_for(context, event):
                 continue
 
@@ -98,7 +145,18 @@ def test_a_refusal_names_state_event_guard_and_what_would_have_been_legal() -> N
     assert "TextDelta is not legal in step_in_progress unless in_open" in str(refused.value)
 
 
-@pytest.mark.parametrize("state", FINAL)
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("odd", ["TurnStarted", None, TurnStarted], ids=repr)
+def test_what_is_no_event_is_a_bug_of_ours(state: State, odd: object) -> None:
+    machine = machine_in(Context("conv", "req", state))
+
+    with pytest.raises(MachineMisuse, match="is not an event of a turn"):
+        machine.receive(odd)
+
+    assert machine.state is state
+
+
+@pytest.mark.parametrize("state", sorted(FINAL))
 def test_nothing_is_legal_after_the_end(state: State) -> None:
     machine = machine_in(Context("conv", "req", state))
 
@@ -109,7 +167,7 @@ def test_nothing_is_legal_after_the_end(state: State) -> None:
     assert machine.state is state
 
 
-@pytest.mark.parametrize("state", [state for state in State if state not in FINAL])
+@pytest.mark.parametrize("state", OPEN)
 def test_every_state_that_is_not_final_can_fail_and_be_interrupted(state: State) -> None:
     events = Counter(name_of(row.event) for row in TRANSITIONS if row.source is state)
 
@@ -126,7 +184,7 @@ def test_guards_of_one_state_and_event_exclude_each_other(
 @pytest.mark.parametrize("state", State)
 def test_rows_of_one_state_and_event_exclude_each_other(state: State) -> None:
     for context in contexts(state):
-        for event in (each for events in EVENTS_BY_KIND.values() for each in events):
+        for event in ALL_EVENTS:
             assert len(rows_for(context, event)) <= 1
 
 

@@ -94,6 +94,9 @@ LEGAL = {
         TurnResumed("t1", (FIRST,)), returns(FIRST, "t9"), StepCompleted("t9", TOOL), *ANSWER, DONE,
     ),
     "a resumed turn that owed nothing": (TurnResumed("t1"), *ANSWER, DONE),
+    "a resumed turn without calls that is named then": (
+        TurnResumed("t1"), TurnStarted("t1"), *ANSWER, DONE,
+    ),
     "waiting for the client": (*BEGUN, *ANSWER, TurnAwaitingInput("t1", (FIRST,))),
     "the iteration limit": (
         *BEGUN, *ANSWER, TurnAwaitingInput("t1", (FIRST,), InputReason.MAX_ITERATIONS),
@@ -135,6 +138,12 @@ ILLEGAL = {
     "a delta in a shield step": (SHIELD_OPEN, TextDelta("s1", SHIELD, "Hi")),
     "the completion of another step": (OPEN, StepCompleted("i2", INFERENCE)),
     "the completion of another kind": (OPEN, StepCompleted("i1", MEMORY)),
+    "the completion of another inference beside open calls": (
+        (*BEGUN, starts(FIRST), *OPEN[1:]), StepCompleted("i2", INFERENCE),
+    ),
+    "the completion of another tool step": (
+        (*BEGUN, StepStarted("t1", TOOL)), StepCompleted("t2", TOOL),
+    ),
     "a shield step without a verdict": (SHIELD_OPEN, StepCompleted("s1", SHIELD)),
     "a verdict of another step": (SHIELD_OPEN, verdict("s2")),
     "a verdict inside an inference": (OPEN, verdict("i1")),

@@ -136,7 +136,8 @@ def timed_out(dialect: str) -> Live:
     turn = live(dialect)
     turn.feed(*SPEECHES[dialect].opening, SPEECHES[dialect].says("Hello"))
     turn.feed(*SPEECHES[dialect].starts_tool)
-    turn.say(turn.stream.fail("upstream_timeout", "Silent.", status_code=504, detail="30 s"))
+    silent = {"status_code": 504, "cause": "For 30 s.", "detail": "Pod 7"}
+    turn.say(turn.stream.fail("upstream_timeout", "Silent.", **silent))
     return turn
 
 
@@ -228,6 +229,18 @@ def test_a_request_without_a_question_has_no_prompt(request_: dict[str, object])
     stream = playback_stream(Recording(Header("agents", request=request_), ()))
 
     assert stream.summary.prompt == ""
+
+
+def test_the_prompt_is_all_that_the_model_was_sent() -> None:
+    sent = {
+        "query": "What is it?",
+        "system_prompt": "Be brief.",
+        "attachments": [{"content": "A pod."}, {"content": 7}, "odd"],
+    }
+
+    stream = playback_stream(Recording(Header("agents", request=sent), ()))
+
+    assert stream.summary.prompt == "Be brief.\n\nWhat is it?\n\nA pod."
 
 
 def frame(chunk: object) -> Frame:
