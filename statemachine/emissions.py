@@ -131,6 +131,7 @@ class AwaitingInput:
     turn_id: str | None
     calls: tuple[Call, ...]
     reason: InputReason
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +151,7 @@ class Failure:
     response: str
     cause: str
     state: State
+    usage: Usage | None = None
 
 
 type Output = (
@@ -269,7 +271,8 @@ def end(_: Context, event: TurnCompleted) -> tuple[Output, ...]:
 
 def awaiting_input(context: Context, event: TurnAwaitingInput) -> tuple[Output, ...]:
     """Close the stream of a turn that waits for the client."""
-    return (AwaitingInput(event.turn_id or context.turn_id, event.calls, event.reason),)
+    turn_id = event.turn_id or context.turn_id
+    return (AwaitingInput(turn_id, event.calls, event.reason, event.usage),)
 
 
 def interrupted(context: Context, event: TurnInterrupted) -> tuple[Output, ...]:
@@ -279,4 +282,5 @@ def interrupted(context: Context, event: TurnInterrupted) -> tuple[Output, ...]:
 
 def error(context: Context, event: TurnFailed) -> tuple[Output, ...]:
     """Close the stream of a failed turn; the context still says where it was."""
-    return (Failure(event.code, event.status_code, event.response, event.cause, context.state),)
+    told = event.code, event.status_code, event.response, event.cause
+    return (Failure(*told, context.state, event.usage),)

@@ -220,6 +220,7 @@ class TurnAwaitingInput:
     turn_id: str | None
     calls: tuple[Call, ...]
     reason: InputReason = InputReason.TOOL_RESULT
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +251,7 @@ class TurnFailed:
     response: str
     cause: str
     detail: str | None = None
+    usage: Usage | None = None
 
 
 type TurnEvent = (

@@ -16,6 +16,7 @@ from transitions import Machine, MachineError
 from statemachine.emissions import Emitter, Output
 from statemachine.errors import IllegalTransition, MachineMisuse
 from statemachine.events import (
+    EVENTS,
     ReasoningDelta,
     RefusalDelta,
     TextDelta,
@@ -122,6 +123,7 @@ class TurnMachine:
 
         Raises:
             IllegalTransition: the table has no row; the machine is then as it was before.
+            MachineMisuse: it is no event at all.
         """
         context = self.context
         row = LANE.get((context.state, event.__class__))
@@ -135,6 +137,9 @@ class TurnMachine:
 
 def _trigger(context: Context, event: TurnEvent) -> Outputs:
     """Let the engine move the turn."""
+    if event.__class__ not in EVENTS:
+        message = f"{event.__class__.__name__} is not an event of a turn"
+        raise MachineMisuse(message)
     outputs: list[Output] = []
     try:
         moved = ENGINE.events[event.__class__.__name__].trigger(context, context, event, outputs)

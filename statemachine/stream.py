@@ -36,6 +36,9 @@ _BUG = TurnFailed("internal_error", 500, "Something went wrong in the service.",
 
 type Emissions = tuple[Emission, ...]
 
+_PATH_LIMIT = 100
+"""How many moves in silence are remembered, and after them the last: a reader needs no more."""
+
 _FILLERS = (b"", DONE)
 """Payloads that other servers send and that say nothing."""
 
@@ -99,7 +102,7 @@ class TurnStream:
         self._digest = hashlib.sha256()
         self._count = 0
         self._sealed = False
-        self._path: tuple[State, ...] = ()
+        self._path: list[State] = []
         self.summary = Summary(prompt)
         self.ignored = 0
         self.failure: TurnFailed | None = None
@@ -265,7 +268,7 @@ class TurnStream:
                 emissions.extend(self._fail(violation))
                 break
             if self._machine.state is not before:
-                self._path += (self._machine.state,)
+                self._path[_PATH_LIMIT:] = (self._machine.state,)
             if event.__class__ is TurnFailed:
                 self.failure = event
             emissions.extend([self._number(output) for output in outputs])
@@ -276,7 +279,9 @@ class TurnStream:
         if isinstance(output, (TurnComplete, End)):
             output = self._complete(output)
         self.summary.add(output)
-        path, self._path = self._path, ()
+        path: tuple[State, ...] = ()
+        if self._path:
+            path, self._path = tuple(self._path), []
         if output.__class__ in TERMINALS:
             seal = Seal(number, self._digest.hexdigest())
             emission = Emission(number, output, payload(number, output, seal), path, seal)

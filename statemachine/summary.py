@@ -136,6 +136,8 @@ class Summary:
             self.finish_reason = FinishReason.SHIELD
 
     def _close(self, output: Output) -> None:
+        if isinstance(output, (AwaitingInput, Failure)):
+            self.usage, self.exact = output.usage, output.usage is not None
         match output:
             case End():
                 self.outcome = "end"

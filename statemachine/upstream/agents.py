@@ -26,9 +26,10 @@ from statemachine.events import (
     TurnStarted,
 )
 from statemachine.upstream.arguments import ArgumentFragments
-from statemachine.upstream.failures import upstream_failure
+from statemachine.upstream.failures import in_band_failure
 from statemachine.upstream.fields import (
     Fields,
+    content_in,
     json_text,
     mapping,
     mapping_in,
@@ -52,7 +53,7 @@ class AgentsDecoder:
     """Reads one stream of an agent turn."""
 
     dialect = "agents"
-    __slots__ = ("_fragments", "_inferred", "_shielded", "_stop_reason", "_touchpoint", "unknown")
+    __slots__ = ("_fragments", "_inferred", "_refusal", "_stop_reason", "_touchpoint", "unknown")
 
     def __init__(self, *, resumed: bool = False) -> None:
         self.unknown: dict[str, int] = {}
@@ -60,7 +61,7 @@ class AgentsDecoder:
         self._touchpoint: Touchpoint | None = None
         self._stop_reason: str | None = None
         self._inferred = resumed
-        self._shielded = False
+        self._refusal: str | None = None
 
     @staticmethod
     def recognises(chunk: Mapping[str, object]) -> bool:
@@ -94,9 +95,8 @@ class AgentsDecoder:
 
     def _irregular(self, chunk: object) -> Events:
         fields = mapping(chunk, "chunk")
-        error = fields.get("error")
-        if error is not None:
-            return (upstream_failure(error),)
+        if (failed := in_band_failure(fields, "event")) is not None:
+            return (failed,)
         kind = text_in(_payload(chunk), "event_type", "event.payload")
         note_unknown(self.unknown, kind)
         return ()
@@ -107,9 +107,10 @@ class AgentsDecoder:
     def _step_start(self, payload: Fields) -> Events:
         kind = _step_kind(payload, "step_start")
         self._fragments = None
-        self._shielded = False
         self._touchpoint = None
-        if kind is StepKind.SHIELD_CALL:
+        if kind is not StepKind.SHIELD_CALL:
+            self._refusal = None
+        else:
             metadata = payload.get("metadata")
             stated = metadata.get("touchpoint") if isinstance(metadata, dict) else None
             self._touchpoint = _TOUCHPOINTS.get(stated) if isinstance(stated, str) else None
@@ -145,12 +146,9 @@ class AgentsDecoder:
                 return ()
 
     def _tool_progress(self, step_id: str, delta: Fields) -> Events:
-        call = delta.get("tool_call")
-        if isinstance(call, str):
-            note_unknown(self.unknown, "delta:tool_call fragment in tool_execution")
-            return ()
-        where = "step_progress.delta.tool_call"
-        return (ToolCallStarted(tool_call(mapping(call, where), where), step_id),)
+        where = "step_progress.delta"
+        call = mapping_in(delta, "tool_call", where)
+        return (ToolCallStarted(tool_call(call, f"{where}.tool_call"), step_id),)
 
     def _arguments(self, step_id: str, kind: StepKind, delta: Fields) -> Events:
         """Fragments are unwrapped; the whole call only has to be legal once they came."""
@@ -192,41 +190,48 @@ class AgentsDecoder:
         touchpoint = self._touchpoint or supposed
         if details.get("violation") is None:
             return ShieldChecked(touchpoint, None, step_id)
-        self._shielded = True
         violation = mapping(details["violation"], where)
+        self._refusal = optional_text_in(violation, "user_message", where) or _REFUSED
         return ShieldChecked(
             touchpoint,
-            optional_text_in(violation, "user_message", where) or _REFUSED,
+            self._refusal,
             step_id,
             optional_text_in(violation, "violation_level", where),
             json_text(violation["metadata"]) if violation.get("metadata") else None,
         )
 
     def _turn_complete(self, payload: Fields) -> Events:
-        """At its iteration limit a server rewrites the stop reason of the message only."""
+        """At its iteration limit a server rewrites the stop reason of the message only.
+
+        A refusal is the answer also where the server does not repeat it.
+        """
         turn = mapping_in(payload, "turn", "turn_complete")
         message = mapping_in(turn, "output_message", "turn_complete.turn")
         stop_reasons = (message.get("stop_reason"), self._stop_reason)
-        if self._shielded:
-            reason = FinishReason.SHIELD
-        else:
-            truncated = _OUT_OF_TOKENS in stop_reasons
-            reason = FinishReason.LENGTH if truncated else FinishReason.STOP
-        return (TurnCompleted(message_text(message.get("content")), reason),)
+        text = message_text(content_in(message, "turn_complete.turn.output_message"))
+        if self._refusal is not None:
+            return (TurnCompleted(text or self._refusal, FinishReason.SHIELD),)
+        truncated = _OUT_OF_TOKENS in stop_reasons
+        return (TurnCompleted(text, FinishReason.LENGTH if truncated else FinishReason.STOP),)
 
     def _turn_awaiting_input(self, payload: Fields) -> Events:
-        """At its iteration limit a server says end_of_turn; for client tools end_of_message."""
+        """At its iteration limit a server says end_of_turn; for client tools end_of_message.
+
+        One that is out of tokens has given up and waits for nothing: the calls may be cut.
+        """
         where = "turn_awaiting_input.turn"
         turn = mapping_in(payload, "turn", "turn_awaiting_input")
         message = mapping_in(turn, "output_message", where)
-        stopped = message.get("stop_reason") == _STOPPED_BY_SERVER
-        return (
-            TurnAwaitingInput(
-                optional_text_in(turn, "turn_id", where),
-                tool_calls(message, f"{where}.output_message"),
-                InputReason.MAX_ITERATIONS if stopped else InputReason.TOOL_RESULT,
-            ),
-        )
+        turn_id = optional_text_in(turn, "turn_id", where)
+        where = f"{where}.output_message"
+        calls, stop_reason = tool_calls(message, where), message.get("stop_reason")
+        if not calls:
+            raise MalformedChunk(f"{where}.tool_calls", "a call that waits")
+        if stop_reason == _OUT_OF_TOKENS:
+            return (TurnCompleted(message_text(content_in(message, where)), FinishReason.LENGTH),)
+        stopped = stop_reason == _STOPPED_BY_SERVER
+        reason = InputReason.MAX_ITERATIONS if stopped else InputReason.TOOL_RESULT
+        return (TurnAwaitingInput(turn_id, calls, reason),)
 
     _HANDLERS: ClassVar[dict[object, Callable[["AgentsDecoder", Fields], Events]]] = {
         "turn_start": _turn_start,

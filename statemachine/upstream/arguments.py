@@ -5,7 +5,12 @@ Fragments of parallel calls follow each other and their closing parentheses may 
 is a name or a parenthesis.
 """
 
+import re
+
 _NAME_LIMIT = 256
+# Arguments may be megabytes long. All between two letters that count is one part; a backslash
+# before a letter that does not count is part of it.
+_PARTS = re.compile(r"""(?s)(?:[^"\\{}\[\]()]++|\\[^"\\{}\[\]()])++|.""").findall
 
 
 class ArgumentFragments:
@@ -34,48 +39,48 @@ class ArgumentFragments:
         """Return (tool name, JSON piece) pairs, one per call that the fragment touches."""
         pieces: list[tuple[str | None, list[str]]] = []
         touching = False
-        for letter in fragment:
+        for part in _PARTS(fragment):
             if self._depth:
-                self._inside(letter)
-            elif letter in "{[":
+                self._inside(part)
+            elif part in "{[":
                 self._open()
                 if self._named or not touching:
                     pieces.append((self.tool_name, []))
                 self._named = False
             else:
-                self._between(letter)
+                self._between(part)
                 touching = False
                 continue
             touching = True
             if not pieces:
                 pieces.append((self.tool_name, []))
-            pieces[-1][1].append(letter)
-        return [(name, "".join(letters)) for name, letters in pieces]
+            pieces[-1][1].append(part)
+        return [(name, "".join(parts)) for name, parts in pieces]
 
     def _open(self) -> None:
         """Begin a value; one without a name is a call too."""
         self._depth = 1
         self.calls += not self._named
 
-    def _inside(self, letter: str) -> None:
+    def _inside(self, part: str) -> None:
         if self._escaped:
             self._escaped = False
         elif self._quoted:
-            self._escaped = letter == "\\"
-            self._quoted = letter != '"'
-        elif letter == '"':
+            self._escaped = part == "\\"
+            self._quoted = part != '"'
+        elif part == '"':
             self._quoted = True
-        elif letter in "{[":
+        elif part in "{[":
             self._depth += 1
-        elif letter in "}]":
+        elif part in "}]":
             self._depth -= 1
 
-    def _between(self, letter: str) -> None:
-        if letter == "(":
+    def _between(self, part: str) -> None:
+        if part == "(":
             self.tool_name = self._name.strip() or None
             self.calls += 1
             self._name, self._named = "", True
-        elif letter == ")":
+        elif part == ")":
             self._name, self._named = "", False
-        elif len(self._name) < _NAME_LIMIT:
-            self._name += letter
+        else:
+            self._name = (self._name + part[:_NAME_LIMIT])[:_NAME_LIMIT]

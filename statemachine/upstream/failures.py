@@ -6,17 +6,36 @@ the upstream's internals: those go into `detail`, for the log.
 
 import re
 
-from statemachine.errors import ProtocolViolation
+from statemachine.errors import MalformedChunk, ProtocolViolation
 from statemachine.events import TurnFailed
 from statemachine.upstream.fields import Fields, json_text
 
 CAUSE_LIMIT = 500
 _DETAIL_LIMIT = 4_000
-_PREFIX = re.compile(r"\s*([45]\d\d)(?::\s+|(?=\s+[A-Z]))")
+_LAYERS_LIMIT = 4
+_PREFIX = re.compile(r"\s*+([45]\d\d)(?::\s*+|\s*\Z|(?=\s+[A-Z]))")
+_WORDS = ("message", "detail", "error")
+"""Where errors have their words, the surest first; an object there is an error by itself."""
+
 _TOOLS_UNREACHABLE = re.compile(r"Toolgroup \S+ not found, available toolgroups:")
 """What agent turns say when an MCP server is down; the caller has no part in that."""
 
 _NESTED = re.compile(r"Error code: ([1-5]\d\d)\b")
+
+_BAD_IMAGES = (
+    "empty_image_file",
+    "failed_to_download_image",
+    "image_content_policy_violation",
+    "image_file_not_found",
+    "image_parse_error",
+    "image_too_small",
+    "invalid_base64_image",
+    "invalid_image",
+    "invalid_image_format",
+    "invalid_image_mode",
+    "invalid_image_url",
+    "unsupported_image_media_type",
+)
 
 STATUS_OF_CODE = {
     "bad_request": 400,
@@ -29,13 +48,13 @@ STATUS_OF_CODE = {
     "not_found": 404,
     "rate_limit_exceeded": 429,
     "rate_limit_error": 429,
-    "image_parse_error": 400,
+    "image_file_too_large": 413,
     "image_too_large": 413,
-    "invalid_image": 400,
     "server_error": 500,
     "service_unavailable": 503,
     "timeout": 504,
     "vector_store_timeout": 504,
+    **dict.fromkeys(_BAD_IMAGES, 400),
 }
 """The named error codes seen in Responses streams, as HTTP statuses."""
 
@@ -65,27 +84,37 @@ _SERVER_ERRORS = range(500, 600)
 _OWN_WORDS = frozenset({400, 404, 409, 413, 422, 429})
 
 
+def in_band_failure(chunk: Fields, kind: str) -> TurnFailed | None:
+    """Return the failure that a chunk is, None for any other chunk.
+
+    Such a chunk has an `error`, or it has words and lacks what tells the `kind` of a chunk.
+    """
+    if chunk.get("error") is not None:
+        return upstream_failure(chunk["error"])
+    wordy = chunk.get(kind) is None and any(chunk.get(name) is not None for name in _WORDS)
+    return upstream_failure(chunk) if wordy else None
+
+
 def upstream_failure(error: object) -> TurnFailed:
     """Return the failure that an upstream's error value stands for, whatever its shape.
 
-    An error is a text, or an object with `message` and perhaps `code`, `status` or `type`.
+    An error is a text, or an object with a text and perhaps `code`, `status` or `type`.
     """
-    fields = error if isinstance(error, dict) else {"message": error}
-    message = fields.get("message")
-    text = message if isinstance(message, str) else ""
-    if _TOOLS_UNREACHABLE.search(text[:_DETAIL_LIMIT]):
-        return TurnFailed(*_TOOLS_FAULT, cause=_TOOLS_FAULT[2], detail=text[:_DETAIL_LIMIT])
-    stated = _stated(text, fields)
+    layers = _layers(error)
+    text = _text(layers)
+    if _TOOLS_UNREACHABLE.search(text):
+        return TurnFailed(*_TOOLS_FAULT, cause=_TOOLS_FAULT[2], detail=text)
+    prefix = _PREFIX.match(text)
+    stated = _stated(layers) or (int(prefix[1]) if prefix else None)
     status = _nested(text, stated) or stated or 500
     fallback = _CLIENT_FAULT if status in _CLIENT_ERRORS else _SERVER_FAULT
     status_code, our_code, response = CLIENT_STATUS.get(status, fallback)
     # What the upstream quotes inside a 5xx is not its word to the client.
     own_words = status_code in _OWN_WORDS and status == stated
-    shown = _PREFIX.sub("", text, count=1) if own_words else ""
+    own = text[prefix.end() :] if prefix else text
     said = f"status {status}" if stated else "an error without a status"
-    cause = one_line(shown) or f"The upstream reported {said}."
-    detail = json_text(error)[:_DETAIL_LIMIT] if fields.keys() - {"message"} or not text else text
-    return TurnFailed(our_code, status_code, response, cause, detail[:_DETAIL_LIMIT])
+    cause = one_line(own if own_words else "") or f"The upstream reported {said}."
+    return TurnFailed(our_code, status_code, response, cause, _detail(error, layers, text))
 
 
 def violation_failure(violation: ProtocolViolation) -> TurnFailed:
@@ -100,19 +129,47 @@ def one_line(text: str) -> str:
     return "".join(letter for letter in first.strip() if letter.isprintable())[:CAUSE_LIMIT]
 
 
+def _layers(error: object) -> list[Fields]:
+    """Return the fields of an error and of the errors inside it, the outermost first."""
+    layers: list[Fields] = [error if isinstance(error, dict) else {"message": error}]
+    while len(layers) < _LAYERS_LIMIT:
+        values = (layers[-1].get(name) for name in _WORDS)
+        inner = next((each for each in values if isinstance(each, dict)), None)
+        if inner is None:
+            break
+        layers.append(inner)
+    return layers
+
+
+def _detail(error: object, layers: list[Fields], text: str) -> str:
+    """Return all that was said, for the log."""
+    if text and len(layers) == 1 and layers[0].keys() <= {"message"}:
+        return text
+    try:
+        return json_text(error)[:_DETAIL_LIMIT]
+    except MalformedChunk:
+        # What no parser gives; it is an error of the upstream all the same.
+        return text
+
+
 def _nested(text: str, stated: int | None) -> int | None:
     """Return the status of the model's own server, where it says more than a 5xx around it."""
     outer = stated is None or stated in _SERVER_ERRORS
-    nested = _NESTED.search(text[:_DETAIL_LIMIT]) if outer else None
+    nested = _NESTED.search(text) if outer else None
     return int(nested[1]) if nested and nested[1] in ("429", "503", "504") else None
 
 
-def _stated(text: str, fields: Fields) -> int | None:
-    """Return the first status that a field names, else the one that the text begins with."""
-    named = (_status(fields.get(name)) for name in ("code", "status", "status_code", "type"))
-    status = next(filter(None, named), None)
-    prefix = _PREFIX.match(text)
-    return status or (int(prefix[1]) if prefix else None)
+def _text(layers: list[Fields]) -> str:
+    """Return the words of the outermost error that has some."""
+    words = (layer.get(name) for layer in layers for name in _WORDS)
+    return next((each for each in words if isinstance(each, str)), "")[:_DETAIL_LIMIT]
+
+
+def _stated(layers: list[Fields]) -> int | None:
+    """Return the status that a field names; an error that quotes another one says its own."""
+    names = ("code", "status", "status_code", "type")
+    stated = (_status(layer.get(name)) for layer in layers for name in names)
+    return next(filter(None, stated), None)
 
 
 def _status(value: object) -> int | None:

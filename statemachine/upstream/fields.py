@@ -40,7 +40,8 @@ def text_in(fields: Fields, name: str, where: str) -> str:
     value = fields.get(name)
     if not isinstance(value, str):
         raise MalformedChunk(f"{where}.{name}", "a string")
-    return value
+    # Encoders take a plain string only, and a caller's mapping may hold a kind of its own.
+    return str.__str__(value)
 
 
 def optional_text_in(fields: Fields, name: str, where: str) -> str | None:
@@ -67,7 +68,18 @@ def mappings_in(fields: Fields, name: str, where: str) -> list[Fields]:
 
 
 def json_text(value: object) -> str:
-    """Return a parsed JSON value as compact JSON text; what JSON lacks, as NaN, becomes null."""
+    """Return a parsed JSON value as compact JSON text; NaN and the infinities become null.
+
+    Raises:
+        MalformedChunk: it is no JSON, or nested beyond reason; no parser gives such a value.
+    """
+    try:
+        return _json_text(value)
+    except (RecursionError, TypeError, ValueError) as refused:
+        raise MalformedChunk("chunk", "plain JSON") from refused
+
+
+def _json_text(value: object) -> str:
     try:
         return msgspec.json.encode(value).decode()
     except UnicodeEncodeError:
@@ -76,10 +88,22 @@ def json_text(value: object) -> str:
         return json.dumps(plain, separators=(",", ":"))
 
 
+def content_in(fields: Fields, where: str) -> object:
+    """Return the content of a message or a tool: a string, parts, one part, or None.
+
+    Raises:
+        MalformedChunk: it is something else.
+    """
+    content = fields.get("content")
+    if content is not None and not isinstance(content, str | list | dict):
+        raise MalformedChunk(f"{where}.content", "a string, a list or an object")
+    return content
+
+
 def message_text(content: object) -> str:
     """Return the text of a message: a string, or the text parts of a list of parts."""
     if isinstance(content, str):
-        return content
+        return str.__str__(content)
     parts = content if isinstance(content, list) else [content]
     texts = (part.get("text") for part in parts if isinstance(part, dict))
     return "".join(text for text in texts if isinstance(text, str))

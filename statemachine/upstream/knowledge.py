@@ -4,6 +4,7 @@ Strangers wrote the text that is read here: nothing raises, nothing is run, all 
 """
 
 import ast
+import math
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,23 +13,32 @@ from dataclasses import dataclass
 from itertools import chain, islice, repeat
 from urllib.parse import urlsplit
 
-import msgspec
-
+from statemachine.errors import NotJson
 from statemachine.events import Document, RagChunk
+from statemachine.upstream.frames import parse_payload
 
 _TEXT_LIMIT = 1 << 20
 _METADATA_LIMIT, _METADATA_TOTAL_LIMIT = 8 << 10, 128 << 10  # `ast` can take 1 s for 1 MiB.
 _URL_LIMIT, _LINE_LIMIT, _SUMMARY_LIMIT = 2_048, 300, 200
 _ITEM_LIMIT, _RESULT_LIMIT, _DOCUMENT_LIMIT = 10_000, 1_000, 200
 # Early 0.2 servers write "Result 1:", then a shortened document id, and no metadata.
-_HEADER = re.compile(r"(?m)^Result ([0-9]{1,9}):?[ \t]*\r?\n(?:Document_id:.*\n)?Content:")
-_TOKEN = re.compile(r"""(?s)'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\\.|[{}]""")
+# The metadata of a result may lack the line end before the next one.
+_HEADER = re.compile(
+    r"Result (?<![^\n}]Result )([0-9]{1,9}):?[ \t]*\r?\n(?:Document_id:.*\n)?Content:"
+)
+_COUNT = re.compile(r"[^\n]{0,100}\bfound ([0-9]{1,9}) chunks\b")
+_STRING = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
+_TOKEN = re.compile(rf"(?s){_STRING}|\\.|[{{}}]")
 # What `repr` writes for JSON values; the Python parser prints warnings for some other texts.
 _REPR = re.compile(
     r"""(?:'(?:[^'\\]|\\[\\'"nrtxuU])*'|"(?:[^"\\]|\\[\\'"nrtxuU])*"|[\s{}\[\](),:]"""
-    r"""|None|True|False|-?[0-9]+(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?(?!\w))*"""
+    r"""|None|True|False|-?(?:nan|inf)|null|true|false"""
+    r"""|-?[0-9]+(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?(?!\w))*"""
 )
-_UNREADABLE = (ValueError, SyntaxError, TypeError, RecursionError, MemoryError)
+# The words in it that are no Python literals, and the strings that may hold such words.
+_WORD = re.compile(rf"(?s)({_STRING})|-?(?:nan|inf)|null|true|false")
+_LITERALS = {"true": "True", "false": "False"}
+_UNREADABLE = (NotJson, ValueError, SyntaxError, TypeError, RecursionError, MemoryError)
 # Control characters, halves of surrogate pairs (UTF-8 has none), text direction overrides.
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]+")
 type _Fields = Mapping[str, object]
@@ -46,7 +56,7 @@ class Knowledge:
 def read_tool_response(content: object, metadata: object) -> Knowledge:
     """Read a tool response of an agent turn: its text, and the metadata beside the text."""
     texts, fields = _texts(content), _mapping(metadata)
-    ids = [_identifier(value) for value in _items(fields.get("document_ids"))]
+    ids = [_identifier(value) for value in _items(fields.get("document_ids"))[:_RESULT_LIMIT]]
     passages = list(_passages(texts, set(filter(None, ids))))
     documents = [document for _, document in passages if document]
     chunks = tuple(RagChunk(text, _source(document), None) for text, document in passages if text)
@@ -107,11 +117,15 @@ def _bodies(texts: list[str]) -> Iterator[str]:
     """Cut at the headers of results, but not at those that a passage seems to have forged."""
     headed = [(text, headers) for text in texts if (headers := list(_HEADER.finditer(text)))]
     first = {int(headers[0][1]) for _, headers in headed}
-    # Servers count up; where each result has an item of its own, an item holds no second one.
-    most = 1 if len(first) > 1 and max(first) - min(first) < len(first) else None
+    counted = _COUNT.match(texts[0]) if texts else None
+    last = int(counted[1]) if counted else math.inf
     for text, headers in headed:
-        due = int(headers[0][1])
-        kept = [each for each in headers if int(each[1]) == due and (due := due + 1)][:most]
+        # Servers count up, over all items, and most of them say first how far.
+        kept, due = headers[:1], int(headers[0][1]) + 1
+        for each in headers[1:]:
+            if int(each[1]) == due <= last and due not in first:
+                kept.append(each)
+                due += 1
         ends = [*(header.start() for header in kept[1:]), len(text)]
         yield from (text[header.end() : end] for header, end in zip(kept, ends, strict=True))
 
@@ -129,9 +143,11 @@ def _braces(text: str) -> str:
 def _read_literal(text: str) -> _Fields:
     """Read braces that hold JSON or, as older servers write it, the `repr` of a dict."""
     with suppress(*_UNREADABLE):
-        return _mapping(msgspec.json.decode(text))
+        return _mapping(parse_payload(text.encode()))
     with suppress(*_UNREADABLE):
-        return _mapping(ast.literal_eval(text)) if _REPR.fullmatch(text) else {}
+        if _REPR.fullmatch(text):
+            literal = _WORD.sub(lambda word: word[1] or _LITERALS.get(word[0], "None"), text)
+            return _mapping(ast.literal_eval(literal))
     return {}
 
 
@@ -182,9 +198,9 @@ def _identifier(value: object) -> str:
 
 
 def _line(value: object) -> str:
-    """Return text as one clean line, "" when there is none."""
-    text = _UNSAFE.sub(" ", value) if isinstance(value, str) else ""
-    return " ".join(text.split())[:_LINE_LIMIT].rstrip()
+    """Return the beginning of a text as one clean line, "" when there is none."""
+    text = _UNSAFE.sub(" ", value[:_LINE_LIMIT]) if isinstance(value, str) else ""
+    return " ".join(text.split())
 
 
 def _score(value: object) -> float | None:

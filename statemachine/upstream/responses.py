@@ -6,8 +6,10 @@ or the response ends. Items are known by their id; `output_index` is wrong for p
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import ClassVar
 
+from statemachine.errors import MalformedChunk
 from statemachine.events import (
     FinishReason,
     ReasoningDelta,
@@ -27,25 +29,13 @@ from statemachine.upstream.endings import (
     awaiting,
     finish_reason,
     guardrail,
+    output_of,
     refusal_of,
     usage_of,
 )
-from statemachine.upstream.failures import upstream_failure
-from statemachine.upstream.fields import (
-    Fields,
-    mapping,
-    mapping_in,
-    mappings_in,
-    optional_text_in,
-    text_in,
-)
-from statemachine.upstream.items import (
-    APPROVAL,
-    FUNCTION,
-    MODEL_OUTPUT,
-    SERVER_TOOLS,
-    SILENT,
-)
+from statemachine.upstream.failures import in_band_failure, upstream_failure
+from statemachine.upstream.fields import Fields, mapping, mapping_in, optional_text_in, text_in
+from statemachine.upstream.items import APPROVAL, FUNCTION, MODEL_OUTPUT, SERVER_TOOLS, SILENT
 from statemachine.upstream.server_calls import CallEvents, ServerCalls
 from statemachine.upstream.unknown import note_unknown
 
@@ -105,8 +95,9 @@ class ResponsesDecoder:
 
     def _any(self, chunk: Fields) -> Events:
         """Everything but a well-formed text delta."""
-        if "type" not in chunk and chunk.get("error") is not None:
-            return (upstream_failure(chunk["error"]),)
+        failed = in_band_failure(chunk, "type") if chunk.get("type") is None else None
+        if failed is not None:
+            return (failed,)
         kind = text_in(chunk, "type", "chunk")
         handler = self._HANDLERS.get(kind)
         if handler is None:
@@ -116,8 +107,7 @@ class ResponsesDecoder:
 
     def _error(self, chunk: Fields) -> Events:
         """OGX writes the error's fields into the chunk itself, OpenAI nests them."""
-        own = {name: value for name, value in chunk.items() if name in ("code", "message")}
-        return (upstream_failure(chunk.get("error") or own),)
+        return (upstream_failure(chunk),)
 
     def _created(self, chunk: Fields) -> Events:
         """A resumed turn has its id: the upstream makes a new response for each of its streams."""
@@ -221,31 +211,37 @@ class ResponsesDecoder:
         return (*self._calls.close(output), *self._close_step())
 
     def _completed(self, chunk: Fields) -> Events:
-        """An answer, a refusal, or something that the client owes: the output tells."""
+        """An answer, a refusal, or something that the client owes: the output tells.
+
+        A guardrail refuses in words of its own, also after the model has refused.
+        """
         response = mapping_in(chunk, "response", chunk["type"])
-        output = mappings_in(response, "output", f"{chunk['type']}.response")
-        spoke = self._steps > 0
+        if response.get("status") == "failed":
+            return self._failed_response(chunk)
+        if response.get("output") is None:
+            raise MalformedChunk(f"{chunk['type']}.response.output", "a list")
+        output = output_of(response, chunk["type"])
         closed = self._close_all(output)
-        refusal = refusal_of(output)
-        if refusal is not None and not self._refused:
-            return (*closed, *guardrail(refusal, usage_of(response), spoke=spoke))
+        refusal, refused = refusal_of(output), "".join(self._refused)
+        if refusal is not None and not (refused and refusal in refused):
+            return (*closed, *guardrail(refusal, usage_of(response), spoke=self._steps > 0))
         owed = [item for item in output if item.get("type") in (FUNCTION, APPROVAL)]
         if owed:
             return (*closed, awaiting(response, owed, resumed=self._resumed))
-        text = refusal or answer_of(output) or "".join(self._refused)
+        text = refusal or answer_of(output) or refused
         reason = FinishReason.REFUSAL if self._refused else FinishReason.STOP
         return (*closed, TurnCompleted(text, reason, usage_of(response)))
 
     def _incomplete(self, chunk: Fields) -> Events:
         response = mapping_in(chunk, "response", chunk["type"])
-        output = mappings_in(response, "output", f"{chunk['type']}.response")
-        reason, usage = finish_reason(response), usage_of(response)
-        completed = TurnCompleted(answer_of(output), reason, usage)
+        output = output_of(response, chunk["type"])
+        text = answer_of(output) or refusal_of(output) or ""
+        completed = TurnCompleted(text, finish_reason(response, output), usage_of(response))
         return (*self._close_all(output), completed)
 
     def _failed_response(self, chunk: Fields) -> Events:
         response = mapping_in(chunk, "response", chunk["type"])
-        return (upstream_failure(response.get("error")),)
+        return (replace(upstream_failure(response.get("error")), usage=usage_of(response)),)
 
     _HANDLERS: ClassVar[dict[object, Callable[["ResponsesDecoder", Fields], Events]]] = {
         "error": _error,

@@ -63,7 +63,7 @@ class ServerCalls:
 
     def close(self, output: list[Fields]) -> CallEvents:
         """Finish every call by its item in the output, else as not reported."""
-        tools = [item for item in output if str(item.get("type")) in SERVER_TOOLS]
+        tools = [item for item in output if item["type"] in SERVER_TOOLS]
         finished = {str(item.get("id")): item for item in tools}
         waiting = list(self._announced)
         closed: list[CallEvent] = [event for item_id in waiting for event in self._start(item_id)]

@@ -1,20 +1,30 @@
 """Tool calls and tool results as agent turns write them."""
 
+from statemachine.errors import MalformedChunk
 from statemachine.events import Call, CallStatus, ToolCallCompleted
-from statemachine.upstream.fields import Fields, json_text, mappings_in, text_in
+from statemachine.upstream.fields import Fields, content_in, json_text, mappings_in, text_in
 from statemachine.upstream.knowledge import plain_text, read_tool_response
 
 _TOOL_FAILED = "Error executing tool"
 
 
 def tool_call(fields: Fields, where: str) -> Call:
-    """Return a tool call; its arguments are JSON text, or an object on older servers."""
-    arguments = fields.get("arguments")
+    """Return a tool call."""
     return Call(
         text_in(fields, "call_id", where),
         text_in(fields, "tool_name", where),
-        arguments if isinstance(arguments, str) else json_text(arguments or {}),
+        _arguments(fields, where),
     )
+
+
+def _arguments(fields: Fields, where: str) -> str:
+    """Servers write JSON text, older ones an object."""
+    arguments = fields.get("arguments")
+    if isinstance(arguments, dict):
+        return json_text(arguments)
+    if isinstance(arguments, str):
+        return str.__str__(arguments)
+    raise MalformedChunk(f"{where}.arguments", "a string or an object")
 
 
 def tool_calls(fields: Fields, where: str) -> tuple[Call, ...]:
@@ -49,7 +59,7 @@ def tool_results(step_id: str, details: Fields) -> list[ToolCallCompleted]:
 
 def _result(step_id: str, response: Fields, where: str) -> ToolCallCompleted:
     """A tool that raised is told by its text alone; only retrieval has a summary."""
-    content, metadata = response.get("content"), response.get("metadata")
+    content, metadata = content_in(response, where), response.get("metadata")
     tool_name = text_in(response, "tool_name", where)
     text = plain_text(content)
     failed = text.startswith(_TOOL_FAILED)

@@ -27,7 +27,7 @@ CONTENTS = [
     ("Hi", "Hi"),
     ({"type": "text", "text": "Hi"}, "Hi"),
     (None, ""),
-    (7, ""),
+    ({}, ""),
     ([{"type": "text", "text": "H"}, {"type": "image"}, {"text": 7}, "x", {"text": "i"}], "Hi"),
 ]
 AWAITED = [
@@ -40,7 +40,6 @@ WRITTEN = [
     ('{"city":"Prague"}', {"city": "Prague"}),
     ({"city": "Prague"}, {"city": "Prague"}),
     ({}, {}),
-    (None, {}),
     ("", ""),
     ("[1]", "[1]"),
     ('{"city":', '{"city":'),
@@ -62,7 +61,8 @@ def data_of(run: Run, event: str) -> list[dict[str, object]]:
 
 
 def test_a_turn_start_only_adds_the_id_of_the_turn() -> None:
-    waiting = agents.payload("turn_awaiting_input", turn={"output_message": {}})
+    message = {"tool_calls": [agents.call("c1")]}
+    waiting = agents.payload("turn_awaiting_input", turn={"output_message": message})
 
     run = told(agents.payload("turn_start", turn_id="t7"), waiting)
 
@@ -104,6 +104,28 @@ def test_a_turn_that_goes_on_after_a_violation_did_not_end_by_it() -> None:
     run = told(shield, agents.verdict("s1", agents.violation()), *rest)
 
     assert run.last["finish_reason"] == "stop"
+
+
+@pytest.mark.parametrize("content", ["", None, [], {"type": "image"}])
+def test_a_refusal_takes_the_place_of_what_was_said_though_it_is_not_repeated(
+    content: object,
+) -> None:
+    said = (START, agents.text("i1", "secret"), agents.inference_complete("i1"))
+    objects = (agents.step_start("s1", "shield_call"), agents.verdict("s1", agents.violation()))
+
+    run = told(*said, *objects, agents.turn_complete(content))
+
+    assert data_of(run, "turn_complete")[0]["token"] == "I can't answer that."
+    assert run.stream.summary.answer == "I can't answer that."
+
+
+def test_a_shield_that_passes_takes_no_violation_back() -> None:
+    first = (agents.step_start("s1", "shield_call"), agents.verdict("s1", agents.violation()))
+    second = (agents.step_start("s2", "shield_call"), agents.verdict("s2"))
+
+    run = told(*first, *second, agents.turn_complete("No."))
+
+    assert (run.last["finish_reason"], run.stream.summary.told) == ("shield", False)
 
 
 @pytest.mark.parametrize(
@@ -258,12 +280,40 @@ def test_an_error_of_any_shape_ends_the_turn(error: object) -> None:
     assert (run.last["code"], run.last["state"]) == ("upstream_error", "step_in_progress")
 
 
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        {"detail": "404: no model"},
+        {"message": "404: no model"},
+        {"type": "error", "message": "404: no model"},
+        {"event": None, "error": None, "detail": "404: no model"},
+    ],
+)
+def test_words_without_an_event_are_an_error(chunk: object) -> None:
+    run = told(START, chunk)
+
+    assert (run.last["code"], run.last["cause"]) == ("upstream_not_found", "no model")
+
+
 def test_a_limit_of_tokens_counts_though_the_server_rewrote_the_stop_reason() -> None:
     inference = (START, agents.text("i1", "cut"), agents.inference_complete("i1", "out_of_tokens"))
 
     run = told(*inference, agents.turn_complete("cut", "end_of_turn"))
 
     assert (run.last["finish_reason"], run.last["truncated"]) == ("length", True)
+
+
+def test_calls_that_a_limit_of_tokens_cut_are_not_owed() -> None:
+    cut = agents.call("c1", arguments='{"city": "Pra')
+    fragment = agents.fragment("i1", 'get_weather({"city": "Pra')
+    inference = (START, agents.text("i1", "Let me see."), fragment)
+
+    closed = agents.inference_complete("i1", "out_of_tokens")
+    run = told(*inference, closed, agents.awaiting(cut, stop_reason="out_of_tokens"))
+
+    assert (run.last["event"], run.last["finish_reason"]) == ("end", "length")
+    assert run.last["truncated"]
+    assert data_of(run, "turn_complete")[0]["token"] == "Let me see."
 
 
 def test_a_resumed_stream_may_list_the_answers_without_the_calls() -> None:

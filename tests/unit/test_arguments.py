@@ -1,5 +1,7 @@
 """Fragments of `name({...})` are unwrapped, wherever they are cut."""
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +13,9 @@ QUOTED = '{"a": "}{)(\\"]"}'
 CALLS = {
     'name({"a": [1, {}]})other({"b": 2})': [("name", '{"a": [1, {}]}'), ("other", '{"b": 2}')],
     'a({"x": 1}b({"y": 2}))':             [("a", '{"x": 1}'), ("b", '{"y": 2}')],
+    'name({"a": "\\n\\\\"})':             [("name", '{"a": "\\n\\\\"}')],
+    'name({"a\\\\\\"": "\\\\n(\\\\"})':    [("name", '{"a\\\\\\"": "\\\\n(\\\\"}')],
+    "back\\slash({})":                   [("back\\slash", "{}")],
     f"name({QUOTED})":                    [("name", QUOTED)],
     "list([1, [2], {}])":                 [("list", "[1, [2], {}]")],
     " spaced ({})":                       [("spaced", "{}")],
@@ -62,6 +67,22 @@ def test_a_name_is_bounded() -> None:
     ((name, _),) = reader.feed("n" * 10_000 + "({})")
 
     assert name == "n" * 256
+
+
+@pytest.mark.parametrize("piece", ["x", "\\n", "word, "])
+def test_long_arguments_take_no_step_for_each_letter(piece: str) -> None:
+    """A frame is read at once, and nobody else is served meanwhile."""
+    value = f'{{"a": "{piece * 10_000}"}}'
+    reader, steps = ArgumentFragments(), []
+    sys.setprofile(lambda _, event, __: steps.append(event))
+
+    try:
+        pieces = reader.feed(f"name({value})")
+    finally:
+        sys.setprofile(None)
+
+    assert pieces == [("name", value)]
+    assert len(steps) < 100
 
 
 @given(fragments=st.lists(st.text('ab(){}[]"\\ é')))

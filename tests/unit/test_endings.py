@@ -2,6 +2,8 @@
 
 import pytest
 
+from statemachine import Summary
+from statemachine.events import Usage
 from statemachine.upstream.responses import ResponsesDecoder
 from tests.support import responses_chunks as responses
 from tests.support.laws import Run, check, run_chunks
@@ -31,6 +33,9 @@ ANSWERS = [
     ([{"type": "message", "content": None}], "Hello"),
     ([responses.message({"type": "output_text", "text": None})], "Hello"),
     ([{"type": "reasoning", "content": [responses.said("Hm")]}], "Hello"),
+    ([responses.message({"type": "reasoning_text", "text": "Hm"}, responses.said("Hi"))], "Hi"),
+    ([{"type": "message", "role": "user", "content": "Q?"}], "Hello"),
+    ([{"type": "message", "role": None, "content": "Hi"}], "Hi"),
     ([], "Hello"),
 ]
 
@@ -84,6 +89,35 @@ def test_completed_means_refused_by_the_model_itself(output: list[object]) -> No
     assert "shield" not in {each["event"] for each in run.told}
 
 
+@pytest.mark.parametrize("refusal", ["", None, "No.", "N"])
+def test_the_models_own_refusal_may_come_again_in_the_output(refusal: object) -> None:
+    streamed = (responses.part_added("m1"), responses.refusal("m1", "No."))
+    part = {"type": "refusal", "refusal": refusal}
+
+    run = told(*streamed, responses.completed(responses.message(part)))
+
+    assert (answer_of(run), run.last["finish_reason"]) == (refusal or "No.", "refusal")
+
+
+def test_refusals_in_several_parts_are_one_refusal() -> None:
+    parts = responses.refused("N"), responses.refused("o.")
+    streamed = (responses.part_added("m1"), responses.refusal("m1", "No."))
+
+    run = told(*streamed, responses.completed(responses.message(*parts)))
+
+    assert (answer_of(run), run.last["finish_reason"]) == ("No.", "refusal")
+
+
+def test_a_guardrail_may_refuse_what_refuses() -> None:
+    streamed = (responses.part_added("m1"), responses.refusal("m1", "Go away."))
+
+    run = told(*streamed, responses.completed(responses.message(responses.refused("Blocked."))))
+
+    (shield,) = [each["data"] for each in run.told if each["event"] == "shield"]
+    assert (shield["touchpoint"], shield["message"]) == ("assistant-output", "Blocked.")
+    assert (answer_of(run), run.last["finish_reason"]) == ("Blocked.", "shield")
+
+
 @pytest.mark.parametrize(
     ("item", "reason", "call_id"),
     [(FUNCTION, "tool_result", "c1"), (APPROVAL, "approval", "a1")],
@@ -126,7 +160,29 @@ def test_incomplete_says_which_limit_it_was(
     assert answer_of(run) == "Hello"
 
 
+def test_an_incomplete_response_may_hold_a_refusal() -> None:
+    refusal = responses.message(responses.refused("No."))
+
+    run = told(responses.ended("incomplete", refusal, incomplete_details={"reason": "length"}))
+
+    assert answer_of(run) == "No."
+
+
+@pytest.mark.parametrize("response", [{"output": None}, {}], ids=range(2))
+def test_an_incomplete_response_may_lack_its_output(response: dict[str, object]) -> None:
+    run = told(*SPOKEN, responses.chunk("incomplete", response=response))
+
+    assert (answer_of(run), run.last["finish_reason"]) == ("Hello", "length")
+
+
+FAILED = {"status": "failed", "error": {"code": "rate_limit_exceeded"}, "output": []}
 FAILURES = [
+    (responses.chunk("completed", response=FAILED), "upstream_rate_limited"),
+    ({"type": None, "error": {"message": "404: gone"}}, "upstream_not_found"),
+    ({"type": "error", "status": 429, "message": "a"}, "upstream_rate_limited"),
+    ({"type": "error", "error": {"message": "a"}, "code": 429}, "upstream_rate_limited"),
+    ({"type": "error", "error": {"message": "a", "code": None}, "code": 404}, "upstream_not_found"),
+    ({"type": "error", "error": "boom", "status_code": 503}, "upstream_unavailable"),
     (responses.ended("failed", error={"code": "server_error", "message": "x"}), "upstream_error"),
     (responses.ended("failed", error={"code": "rate_limit_exceeded"}), "upstream_rate_limited"),
     (responses.ended("failed", error="boom"), "upstream_error"),
@@ -169,3 +225,22 @@ def test_usage_is_exact_only_when_it_is_reported(usage: object, counts: tuple[ob
     run = told(*SPOKEN, responses.completed(usage=usage))
 
     assert (run.last["input_tokens"], run.last["output_tokens"], run.last["usage"]) == counts
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        responses.completed(FUNCTION, usage=USAGE),
+        responses.completed(APPROVAL, usage=USAGE),
+        responses.ended("failed", error={"message": "boom"}, usage=USAGE),
+        responses.ended("incomplete", usage=USAGE),
+        responses.completed(responses.message(responses.refused("No.")), usage=USAGE),
+    ],
+    ids=["function", "approval", "failed", "incomplete", "guardrail"],
+)
+def test_usage_is_kept_whatever_the_response_ends_in(ending: object) -> None:
+    run = told(*SPOKEN, ending)
+
+    summary = run.stream.summary
+    assert (summary.usage, summary.exact) == (Usage(7, 3), True)
+    assert Summary.of(run.emissions, summary.prompt) == summary

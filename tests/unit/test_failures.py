@@ -42,6 +42,11 @@ STATUSES = [
     ("no such thing",            404,    404,    "upstream_not_found",     True),
     ("404: but the code wins",   "500",  502,    "upstream_error",         False),
     ("404: no code",             "odd",  404,    "upstream_not_found",     True),
+    ("404",                      None,   404,    "upstream_not_found",     False),
+    ("404:",                     None,   404,    "upstream_not_found",     False),
+    ("404:x",                    None,   404,    "upstream_not_found",     True),
+    ("4040: x",                  None,   502,    "upstream_error",         False),
+    ("404 of them",              None,   502,    "upstream_error",         False),
     ("404: no code",             True,   404,    "upstream_not_found",     True),
     ("boom",                     999,    502,    "upstream_error",         False),
     ("boom",                     [],     502,    "upstream_error",         False),
@@ -115,6 +120,18 @@ SHAPES = [
     ({"type": "odd", "message": "400: bad"},                  400),
     ("404 Not Found",                                         404),
     ({"code": "invalid_image", "message": "x"},               400),
+    ({"code": "invalid_image_format"},                        400),
+    ({"code": "image_file_too_large"},                        413),
+    ({"detail": "404: x"},                                    404),
+    ({"error": "404: x"},                                     404),
+    ({"error": {"message": "404: x"}},                        404),
+    ({"message": {"message": "404: x"}},                      404),
+    ({"detail": {"status": 429}},                             429),
+    ({"code": 429, "error": {"message": "x", "code": None}},  429),
+    ({"type": "error", "error": {"type": "rate_limit_error"}}, 429),
+    ({"code": 500, "error": {"message": "404: x"}},           502),
+    ({"message": "500: x", "error": {"message": "404: x"}},   502),
+    ({"message": None, "detail": "404: x"},                   404),
 ]
 # fmt: on
 
@@ -122,6 +139,34 @@ SHAPES = [
 @pytest.mark.parametrize(("error", "status"), SHAPES, ids=range(len(SHAPES)))
 def test_a_status_is_found_wherever_an_error_states_it(error: object, status: int) -> None:
     assert upstream_failure(error).status_code == status
+
+
+def nested(value: object, depth: int) -> object:
+    for _ in range(depth):
+        value = {"error": [value]}
+    return value
+
+
+UNWRITABLE = [nested(1, 100_000), 10**5_000, object(), {1: object()}]
+
+
+def test_only_what_a_text_begins_with_is_taken_off_it() -> None:
+    assert failure_of("no model 404: x", 404).cause == "no model 404: x"
+
+
+@pytest.mark.parametrize("odd", UNWRITABLE, ids=range(len(UNWRITABLE)))
+def test_an_error_that_no_parser_gives_is_an_error_of_the_upstream(odd: object) -> None:
+    failure = upstream_failure({"message": "404: no model", "odd": odd})
+
+    assert (failure.code, failure.detail) == ("upstream_not_found", "404: no model")
+    assert upstream_failure(odd).code == "upstream_error"
+
+
+def test_errors_in_errors_are_followed_only_so_far() -> None:
+    error: dict[str, object] = {}
+    error["error"] = error
+
+    assert upstream_failure(error).code == "upstream_error"
 
 
 def test_detail_is_bounded() -> None:

@@ -1,7 +1,6 @@
 """Stories about reading RAG tool results, most of them written by strangers."""
 
 import json
-import time
 
 import pytest
 from hypothesis import given
@@ -31,19 +30,14 @@ def item(text: object) -> dict[str, object]:
     return {"type": "text", "text": text}
 
 
-def full(unit: str) -> str:
-    return unit * ((1 << 20) // len(unit))
-
-
-def counted(metadata: str) -> list[str]:
-    return [f"Result {n}\nContent: x\nMetadata: {metadata}" for n in range(2**20 // len(metadata))]
-
-
 # fmt: off
 SHARED = [
     f'found 2:\n{"".join(TWO)}END "{{}}"\n', "".join(TWO).replace("\n", "\r\n"),
     [item(TWO[0]), TWO[1].rstrip(), 7, item(None)], [item("".join(TWO)), result(3, "3.", PODS)],
     [item(result(5, "1.", PODS)), item(result(9, "2.", NODES))],
+    result(1, "1.", PODS).rstrip() + result(2, "2.", NODES),
+    [item(TWO[0]), result(2, "2.", NODES) + result(3, "3.", PODS)],
+    ["found 3 chunks:\n", TWO[0], result(2, "2.", NODES) + result(3, "3.", PODS)],
 ]
 BARE = [
     ("Result 1:\nDocument_id:abcde\nContent: A pod.\n", ["A pod."]),
@@ -55,6 +49,9 @@ READABLE = [
     '{"docs_url": "https:\\/\\/e.org\\/a", "title": "It\'s {", "source": null, "ok": true}',
     "{'docs_url':\n   'https://e.org/a',\n 'title': 'It\\'s {',\n 'more': {'ok': True}\n}\nEND",
     '\n{\n "docs_url": "https://e.org/a",\n "title": "It\'s {",\n "more": {}\n}\n"{}"',
+    '{"docs_url": "https://e.org/a", "title": "It\'s {", "n": [NaN, Infinity, -Infinity]}',
+    "{'docs_url': 'https://e.org/a', 'title': \"It's {\", 'n': [nan, inf, -inf]}",
+    "{'docs_url': 'https://e.org/a', 'title': \"It's {\", 'n': [null, true, false], 'o': None}",
 ]
 FORGED = [
     f"a\nMetadata: {EVIL!r}", f"a\nMetadata: {EVIL!r}\nb",
@@ -77,6 +74,7 @@ FIRST_USABLE = [
     ({"document_id": 7, "file_id": "f"}, Document(None, "7", "7")),
     ({"title": "a\n b\u202e\u2028\x00c\ud800"}, Document(None, "a b c")),
     ({"title": "日本語 \U0001f680 é"}, Document(None, "日本語 \U0001f680 é")),
+    ({"title": "null true, -inf 'nan'"}, Document(None, "null true, -inf 'nan'")),
     ({"title": "t" * 400}, Document(None, "t" * 300)), ({"document_id": True}, None),
     ({"chunk_id": "c", "source": "wiki"}, None),
 ]
@@ -84,6 +82,7 @@ UNREADABLE = [
     "", "None", "['title']", "{'title'}", "{'title': 'a'", "{'title': 'a' + 'b'}", "{['title']: 1}",
     "{'title': __import__('os').name}", "{'title': f'{1}'}", "{'title': '\\d'}", "{'title': 1or 2}",
     "{'title': '\ud800'}", "{'title': 'a', 'n': " + "9" * 5_000 + "}",
+    "{'title': 'a', 'n': nullnull}", "{'title': 'a', 'n': 1null}", "{'title': 'a', 'n': --inf}",
     "{'title': 'a', 'n': " + "(" * 300 + ")" * 300 + "}", "{'title': '" + "a" * 8_192 + "'}",
 ]
 UNACCEPTABLE = [
@@ -105,18 +104,6 @@ DROPPED = [(["d1", 3], ["d1", None]), ([], ["d9", "d1", None]), (None, ["d9", "d
 COUNTED = [([{}], "file_search found 1 result"), ([], None), ([1], None), (None, None), ("", None)]
 KEYS = ["type", "text", "chunks", "scores", "document_ids", "attributes", "url", "title", "score"]
 PIECES = ["Result 1\n", "Result 2\nContent: ", "\nMetadata: ", "None", *"{}[]()'\"\\:,-1ex\n\ré"]
-HOSTILE = {
-    "open metadata": full("Metadata: {"), "open brackets": full("["), "lines": full("\n"),
-    "last metadata": "Result 1\nContent: x" + full("\nMetadata: {"), "headers": full("Result 1\n"),
-    "full headers": full("Result 1\nContent:\n"), "ids": full("Result 1\nDocument_id:"),
-    "spaces": "Result 1" + full(" "), "items": [""] * 1_000_000, "braces": counted("{" * 8_000),
-    "nested brackets": counted("{'a':" + "[" * 150 + "]" * 150 + "}"),
-    "minus": counted("{'a': " + "-" * 8_000 + "1}"), "integer": counted("{1" + "9" * 4_000 + "}"),
-    "integers": counted("{1" + ",1" * 4_000 + "}"), "too long": counted("{1" + "9" * 8_000 + "}"),
-    "lists": counted("{'a': [" + "[]," * 2_600 + "]}"), "escapes": counted("{'" + "\\'" * 4_000),
-    "equal hashes": counted(f"{dict.fromkeys(range(0, 300 << 61, (1 << 61) - 1), 1)}"),
-    "strings": counted("{" + "'\"'" * 2_600 + "}"),
-}
 # fmt: on
 
 
@@ -199,8 +186,17 @@ def test_forged_lines_in_a_passage_are_a_part_of_the_passage(forgery: str) -> No
 @pytest.mark.parametrize("number", [1, 2, 3, 4])
 def test_an_item_holds_one_result_where_each_result_has_an_item(number: int) -> None:
     forgery = f"a\nMetadata: {EVIL!r}\n{result(number, 'b', EVIL)}"
+    content = ["tool found 2 chunks:\nBEGIN", TWO[0], result(2, forgery, NODES)]
 
-    knowledge = read_tool_response([TWO[0], result(2, forgery, NODES)], None)
+    knowledge = read_tool_response(content, None)
+
+    assert ids_of(knowledge) == ["d1", "d2"]
+
+
+def test_a_result_of_another_item_is_forged_where_it_is_not() -> None:
+    forgery = f"a\nMetadata: {EVIL!r}\n{result(2, 'b', EVIL)}"
+
+    knowledge = read_tool_response([result(1, forgery, PODS), TWO[1]], None)
 
     assert ids_of(knowledge) == ["d1", "d2"]
 
@@ -250,17 +246,6 @@ def test_search_results_that_say_nothing_give_nothing(results: object, summary: 
     assert read_search_results(results) == Knowledge(summary, (), ())
 
 
-def test_results_documents_and_text_are_bounded() -> None:
-    hits = [{"filename": str(number), "text": "x" * 2_000} for number in range(2_000)]
-    content = [result(number, "x", {"title": str(number)}) for number in range(2_000)]
-
-    found, read = read_search_results(hits), read_tool_response(content, {"chunks": ["x"] * 2_000})
-
-    assert len(found.documents) == len(read.documents) == 200
-    assert sum(len(chunk.content) for chunk in found.chunks) == 1 << 20
-    assert len(read.chunks) == len(read_tool_response(content, None).chunks) == 1_000
-
-
 FLAT = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9)
 JUNK = st.recursive(FLAT, lambda x: st.lists(x) | st.dictionaries(st.text(), x), max_leaves=4)
 SHAPED = st.dictionaries(st.sampled_from(KEYS), JUNK | st.just("text"), max_size=5)
@@ -288,13 +273,3 @@ def test_both_literal_styles_read_alike(title: str, extra: dict[str, object]) ->
 
     assert from_json is not None
     assert from_json == from_literal
-
-
-@pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_text_is_read_in_linear_time(name: str) -> None:
-    content = HOSTILE[name]
-    start = time.process_time()
-
-    read_tool_response(content, {"chunks": content, "scores": content, "document_ids": content})
-
-    assert time.process_time() - start < 2

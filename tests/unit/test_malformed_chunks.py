@@ -38,6 +38,16 @@ AGENTS: list[tuple[object, str]] = [
     (agents.whole_call("t1", None, TOOL), "delta.tool_call: expected an object"),
     (agents.whole_call("t1", {"call_id": "c1"}, TOOL), "tool_call.tool_name: expected a string"),
     (agents.whole_call("t1", agents.call(7), TOOL), "tool_call.call_id: expected a string"),
+    (agents.whole_call("t1", "get_wea", TOOL), "delta.tool_call: expected an object"),
+    *(
+        (agents.whole_call(step_id, agents.call("c1", arguments=odd), kind), "tool_call.arguments:")
+        for step_id, kind in (("i1", "inference"), ("t1", TOOL))
+        for odd in (None, 7, False, [])
+    ),
+    (
+        agents.whole_call("i1", {"call_id": "c1", "tool_name": "x"}),
+        "step_progress.delta.tool_call.arguments: expected a string or an object",
+    ),
     (agents.step_complete("i1", "dance"), "step_complete.step_type: expected one of"),
     (agents.step_complete(7), "step_complete.step_id: expected a string"),
     (
@@ -52,11 +62,17 @@ AGENTS: list[tuple[object, str]] = [
     (agents.tool_complete("t1", "Sunny"), "tool_responses[0]: expected an object"),
     (agents.tool_complete("t1", {"tool_name": "x"}), "tool_responses.call_id: expected a string"),
     (agents.tool_complete("t1", {"call_id": "c1"}), "tool_responses.tool_name: expected a string"),
+    (
+        agents.tool_complete("t1", agents.response("c1", 7)),
+        "tool_responses.content: expected a string, a list or an object",
+    ),
     (agents.verdict("s1", "bad"), "step_details.violation: expected an object"),
     (agents.verdict("s1", {"user_message": 7}), "violation.user_message: expected a string"),
     (agents.verdict("s1", {"violation_level": 7}), "violation.violation_level: expected a string"),
     (agents.payload("turn_complete"), "turn_complete.turn: expected an object"),
     (agents.payload("turn_complete", turn={}), "turn_complete.turn.output_message: expected"),
+    (agents.turn_complete(7), "turn_complete.turn.output_message.content: expected a string, a"),
+    (agents.turn_complete(content=False), "turn_complete.turn.output_message.content: expected"),
     (
         agents.payload("turn_awaiting_input", turn=[]),
         "turn_awaiting_input.turn: expected an object",
@@ -69,6 +85,11 @@ AGENTS: list[tuple[object, str]] = [
         agents.payload("turn_awaiting_input", turn={"turn_id": 7, "output_message": {}}),
         "turn_awaiting_input.turn.turn_id: expected",
     ),
+    (
+        agents.payload("turn_awaiting_input", turn={"output_message": {}}),
+        "turn_awaiting_input.turn.output_message.tool_calls: expected a call",
+    ),
+    (agents.awaiting(), "turn_awaiting_input.turn.output_message.tool_calls: expected a call"),
     (agents.awaiting("c1"), "tool_calls[0]: expected an object"),
 ]
 
@@ -117,6 +138,12 @@ RESPONSES: list[tuple[object, str]] = [
     (responses.chunk("mcp_call.completed", item_id=7), "mcp_call.completed.item_id: expected"),
     (responses.chunk("completed"), "response.completed.response: expected an object"),
     (responses.chunk("completed", response={"output": {}}), "response.output: expected a list"),
+    (responses.chunk("completed", response={"output": None}), "response.output: expected a list"),
+    (responses.chunk("completed", response={}), "response.output: expected a list"),
+    (responses.completed({"call_id": "c1", "name": "x"}), "output[0].type: expected a string"),
+    (responses.completed({"type": ["function_call"]}), "output[0].type: expected a string"),
+    (responses.ended("incomplete", {"type": None}), "output[0].type: expected a string"),
+    (responses.completed(responses.message({"refusal": "No."})), "content.type: expected"),
     (responses.completed("Hi"), "response.output[0]: expected an object"),
     (responses.completed({"type": "message", "content": {}}), "content: expected a list"),
     (responses.completed(responses.message("Hi")), "content[0]: expected an object"),
@@ -146,11 +173,6 @@ MALFORMED = [
 UNKNOWN = [
     ("agents", agents.payload("turn_paused"), "turn_paused"),
     ("agents", agents.progress("i1", {"type": "image"}), "delta:image"),
-    (
-        "agents",
-        agents.whole_call("t1", "get_wea", TOOL),
-        "delta:tool_call fragment in tool_execution",
-    ),
     ("agents", agents.payload("x" * 900), "x" * 100),
     ("responses", responses.chunk("audio.delta"), "response.audio.delta"),
     ("responses", responses.item_added("c1", "computer_call"), "item:computer_call"),

@@ -72,10 +72,14 @@ OUTPUTS: dict[type, st.SearchStrategy[Output]] = {
     TurnComplete: st.builds(TurnComplete, SAID),
     End: st.builds(End, st.sampled_from(FinishReason), USAGES, st.booleans(), DOCUMENTS, CHUNKS),
     AwaitingInput: st.builds(
-        AwaitingInput, MAYBE, st.lists(CALLS, max_size=2).map(tuple), st.sampled_from(InputReason)
+        AwaitingInput,
+        MAYBE,
+        st.lists(CALLS, max_size=2).map(tuple),
+        st.sampled_from(InputReason),
+        USAGES,
     ),
     Interrupted: st.builds(Interrupted, SAID, st.sampled_from(Interrupter)),
-    Failure: st.builds(Failure, SAID, WHOLE, SAID, SAID, st.sampled_from(State)),
+    Failure: st.builds(Failure, SAID, WHOLE, SAID, SAID, st.sampled_from(State), USAGES),
 }
 PATHS = st.lists(st.sampled_from(State), max_size=3).map(tuple)
 SEALS = st.builds(
@@ -151,6 +155,16 @@ def test_fields_of_a_newer_version_are_passed_over() -> None:
     rest = b'{"event":"reasoning","output":{"text":"Hm","mood":7},"weather":"fine"}'
 
     assert unpack(7, said.payload, rest) == said
+
+
+def test_an_end_that_an_older_version_has_written_lacks_its_usage() -> None:
+    awaited = emission(AwaitingInput("t1", (), InputReason.APPROVAL), seal=Seal(7, "d"))
+    rest = (
+        b'{"event":"awaiting_input","output":{"turn_id":"t1","calls":[],"reason":"approval"},'
+        b'"seal":{"count":7,"digest":"d"}}'
+    )
+
+    assert unpack(7, awaited.payload, rest) == awaited
 
 
 TOKEN = emission(Token("Hello")).payload

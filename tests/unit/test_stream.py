@@ -1,5 +1,7 @@
 """A turn's stream: numbers, digest, one end, and never an exception for the upstream."""
 
+from functools import reduce
+
 import pytest
 
 from statemachine import (
@@ -23,6 +25,17 @@ from tests.support.walks import ScriptedDecoder
 
 SPOKEN = (agents.step_start("i1"), agents.text("i1", "Hel"), agents.text("i1", "lo"))
 CLOSED = (agents.inference_complete("i1"), agents.turn_complete("Hello"))
+CYCLE: dict[str, object] = {}
+CYCLE["again"] = CYCLE
+UNWRITABLE = [
+    reduce(lambda inner, _: {"a": [inner]}, range(5_000), {}),
+    {"a": 10**5_000},
+    {"a": object()},
+    {("a", 1): 1},
+    {"a": "\ud800", "b": object()},
+    CYCLE,
+]
+"""Mappings that no parser of JSON gives."""
 
 
 def opened(*chunks: object) -> tuple[TurnStream, tuple[Emission, ...]]:
@@ -54,6 +67,15 @@ def test_emissions_say_which_states_the_machine_moved_through() -> None:
         (State.TURN_STARTED, State.TURN_COMPLETE),
         (),
     ]
+
+
+def test_of_a_long_silence_the_first_states_and_the_last_are_remembered() -> None:
+    silent = (agents.step_start("i1"), agents.inference_complete("i1")) * 500
+
+    _, emissions = opened(*silent, *SPOKEN)
+
+    moves = [State.STEP_IN_PROGRESS, State.TURN_STARTED] * 50
+    assert emissions[1].path == (*moves, State.STEP_IN_PROGRESS)
 
 
 def test_a_stream_knows_where_it_stands() -> None:
@@ -290,3 +312,54 @@ def test_an_abandoned_turn_still_has_one_end_with_the_right_number(chunks) -> No
 
     assert (last.number, parsed(last.payload)["data"]["code"]) == (len(said) + 1, "internal_error")
     assert last.seal.digest == digest_of(each.payload for each in said)
+
+
+@pytest.mark.parametrize("odd", UNWRITABLE, ids=range(len(UNWRITABLE)))
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        lambda odd: [agents.step_start("i1"), agents.whole_call("i1", agents.call("c", "x", odd))],
+        lambda odd: [agents.awaiting(agents.call("c", "x", odd))],
+        lambda odd: [
+            agents.step_start("s1", "shield_call"),
+            agents.verdict("s1", {"user_message": "No.", "metadata": odd}),
+        ],
+    ],
+    ids=["call", "owed", "violation"],
+)
+def test_what_no_parser_gives_is_malformed(chunks, odd: object) -> None:
+    stream, emissions = opened(*chunks(odd))
+
+    check(Run(stream, emissions))
+    assert (stream.failure.code, stream.failure.cause) == (
+        "malformed_chunk",
+        "chunk: expected plain JSON",
+    )
+
+
+@pytest.mark.parametrize("odd", UNWRITABLE, ids=range(len(UNWRITABLE)))
+@pytest.mark.parametrize("decoder", [AgentsDecoder, ResponsesDecoder])
+def test_an_error_of_the_upstream_is_one_whatever_else_is_in_it(decoder, odd: object) -> None:
+    stream = new_stream(decoder())
+    stream.begin(TurnStarted())
+
+    (end,) = stream.feed({"error": {"message": "404: no model", "odd": odd}})
+
+    assert parsed(end.payload)["data"]["code"] == "upstream_not_found"
+    assert stream.failure.detail == "404: no model"
+
+
+def test_texts_of_another_class_are_texts() -> None:
+    class Text(str):
+        __slots__ = ()
+
+    call = {"call_id": Text("c1"), "tool_name": Text("x"), "arguments": Text("{}")}
+    said = (agents.step_start(Text("i1")), agents.text(Text("i1"), Text("Hi")))
+    called = agents.whole_call("i1", call)
+
+    stream, emissions = opened(
+        *said, called, agents.inference_complete("i1"), agents.turn_complete(Text("Hi"))
+    )
+
+    check(Run(stream, emissions))
+    assert stream.summary.outcome == "end"

@@ -105,6 +105,19 @@ def test_the_last_output_is_the_outcome(
     assert not (summary.exact and outcome != "end")
 
 
+@pytest.mark.parametrize(
+    "output",
+    [
+        AwaitingInput("t1", (CALL,), InputReason.APPROVAL, Usage(7, 0)),
+        Failure("boom", 502, "It failed.", "Boom.", State.IDLE, Usage(7, 0)),
+    ],
+)
+def test_usage_of_a_turn_without_an_answer_may_be_exact_too(output: Output) -> None:
+    summary = folded(Token("Hello"), output)
+
+    assert (summary.usage, summary.exact) == (Usage(7, 0), True)
+
+
 def test_what_is_awaited_is_kept() -> None:
     awaiting = AwaitingInput("t1", (CALL,), InputReason.APPROVAL)
 
