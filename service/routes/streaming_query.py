@@ -79,7 +79,8 @@ async def _first_response(
     # Taken now: a turn may come to its end and be evicted before its first chunk was waited for.
     reader = held.enter_context(closing(await services.log.reader(request_id, after)))
     if isinstance(turn, str):
-        headers = {**stream_headers(reader.ids), "Idempotent-Replayed": "true"}
+        recording = _recording(services, request_id)
+        headers = {**stream_headers(reader.ids, recording), "Idempotent-Replayed": "true"}
         headers |= _ticket(services, principal, request_id)
         if after and reader.at_end():
             return Response(status_code=204, headers=headers)
@@ -94,6 +95,14 @@ async def _first_response(
         return problem(refusal, headers)
     stream = EventStream(services, reader, _encoder(request, media_type), headers, held.pop_all())
     return stream.lasting(principal.expires_at)
+
+
+def _recording(services: Services, request_id: str) -> str | None:
+    """Return the title of the recording that a turn of this process plays as long as it runs."""
+    if not services.upstream.info.recorded:
+        return None
+    running = (each for each in services.live.turns if each.ids.request_id == request_id)
+    return next((each.upstream.recording for each in running), None)
 
 
 def _ticket(services: Services, principal: Principal, request_id: str) -> dict[str, str]:
@@ -139,7 +148,7 @@ async def follow(request: Request) -> Response:
             # First of all: nothing tells who may not read a turn that it is there.
             reader = await services.log.reader(request_id, after, reach)
             held.enter_context(closing(reader))
-            headers = stream_headers(reader.ids)
+            headers = stream_headers(reader.ids, _recording(services, request_id))
             if reader.at_end():
                 return Response(status_code=204, headers=headers)
             if not stays:

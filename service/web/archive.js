@@ -10,18 +10,16 @@ const PAGE = 50;
 export class Archive {
   #api;
   #place;
-  #scroller;
   #painter;
   #opinion;
   #asked = 0;
 
   /**
-   * @param {{place: Element, scroller: Element}} places
+   * @param {Element} place
    * @param {(request_id: string, conversation_id: string) => ?Element} opinion asks for feedback
    */
-  constructor({ place, scroller }, painter, api, opinion) {
+  constructor(place, painter, api, opinion) {
     this.#place = place;
-    this.#scroller = scroller;
     this.#painter = painter;
     this.#api = api;
     this.#opinion = opinion;
@@ -84,7 +82,7 @@ export class Archive {
     for (const stream of streams.slice(0, -1)) drawStream(view, stream, false);
     const finish = () => {
       drawStream(view, last, true);
-      view.ask(this.#opinion(last.request_id, id));
+      if (last.outcome !== null) view.ask(this.#opinion(last.request_id, id));
     };
     return { view, open: isOpen(last) ? last : null, finish };
   }
@@ -105,16 +103,15 @@ export class Archive {
 
   /** Puts earlier turns above, and what is read stays where it is. */
   #prepend(button, id, { turns: streams, earlier_cursor: cursor }) {
-    const { scrollHeight, scrollTop } = this.#scroller;
     const views = turnsOf(streams).map((turn) => this.#turn(id, turn, null));
     for (const { view, finish } of views) {
       finish();
       view.retire();
     }
     const above = cursor === null ? [] : [this.#earlier(id, cursor)];
-    button.replaceWith(...above, ...views.map(({ view }) => view.element));
-    this.#painter.flush();
-    this.#scroller.scrollTop = scrollTop + this.#scroller.scrollHeight - scrollHeight;
+    this.#painter.changeAbove(button.nextElementSibling, () => {
+      button.replaceWith(...above, ...views.map(({ view }) => view.element));
+    });
   }
 }
 

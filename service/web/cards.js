@@ -9,7 +9,7 @@ export function errorCard({ response, cause, code, status_code: status, state, s
   const card = element(
     "section",
     { class: "error-card", "aria-label": "Error" },
-    element("h4", {}, response || "The turn failed."),
+    element("h3", { dir: "auto" }, response || "The turn failed."),
     factList([
       ["Cause", cause],
       ["Code", code],
@@ -26,6 +26,12 @@ function waitFor(seconds) {
   if (seconds <= 60) return `The service asks to wait ${counted(seconds, "second")} before the next try.`;
   const then = new Date(Date.now() + seconds * 1_000);
   return `Come back in ${spanWord(seconds)}, ${untilWord(then)}.`;
+}
+
+/** The error of a turn that the service has told a part of, and does not know any more. */
+export function forgottenTurnCard(problem) {
+  const response = "The service no longer has this turn, so the rest of it cannot be followed.";
+  return errorCard({ ...problem, response, cause: "It was restarted, or the turn is too old." });
 }
 
 /** The error of a question to a conversation that the service does not keep, and the way on. */
@@ -60,12 +66,12 @@ export function interruptedCard({ by, stored }) {
   return element(
     "section",
     { class: "notice-card", "data-kind": "interrupted" },
-    element("h4", {}, STOPPED_BY[by] ?? "This turn was stopped before its end."),
+    element("h3", {}, STOPPED_BY[by] ?? "This turn was stopped before its end."),
     factList([["Partial answer stored", storedWord(stored)]]),
   );
 }
 
-/** A remark about the connection or the stream; `kind` is "info" or "bad". */
+/** A remark about the connection or the stream; `kind` is "info", "lost", "good" or "bad". */
 export function remark(text, kind = "info") {
   return element("li", { class: "remark", "data-kind": kind }, text);
 }
@@ -77,7 +83,7 @@ export function documentList(documents = []) {
   return element(
     "section",
     { class: "documents" },
-    element("h4", {}, "Sources"),
+    element("h3", {}, "Sources"),
     element("ol", {}, ...rows),
   );
 }
@@ -100,7 +106,7 @@ export function ragChunks(chunks = []) {
       {},
       element("span", { class: "chunk-score" }, scoreWord(score)),
       element("span", { class: "chunk-source" }, source ?? "unknown source"),
-      element("p", {}, content ?? ""),
+      element("p", { dir: "auto" }, content ?? ""),
     ),
   );
   return folded(`Retrieved passages (${chunks.length})`, element("ol", { class: "chunks" }, ...rows));

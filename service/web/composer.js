@@ -56,7 +56,7 @@ export class Composer {
   }
 
   focus() {
-    this.#query.focus();
+    this.#query.focus({ preventScroll: true });
   }
 
   get focused() {

@@ -1,6 +1,7 @@
 /** The machine as a drawing: the state it is in, where it has been, and the edge it took. */
 
 const ARROW = " → ";
+const MARGIN_PX = 8;
 
 /** Shows one turn's way through the states. */
 export class Diagram {
@@ -76,17 +77,17 @@ export class Diagram {
 
   /** Brings the current state into sight where the panel is narrower than drawing or way. */
   #reveal() {
-    this.#pathLine.scrollLeft = this.#pathLine.scrollWidth;
+    this.#pathLine.scrollTop = this.#pathLine.scrollHeight;
     const box = this.#container.querySelector(".state.lit rect");
     if (box === null) return;
     const seen = this.#container.getBoundingClientRect();
     const { left, width } = box.getBoundingClientRect();
     const offset = left + width / 2 - (seen.left + seen.width / 2);
     this.#container.scrollBy({ left: offset, behavior: "instant" });
-    // On a phone the open drawing may reach below the edge of the screen.
-    if (box.getBoundingClientRect().bottom > innerHeight) {
-      box.scrollIntoView({ block: "nearest", behavior: "instant" });
-    }
+    // On a phone the open drawing may reach below the edge of its panel; the page is not moved.
+    const panel = this.#container.closest("aside");
+    const below = box.getBoundingClientRect().bottom - panel.getBoundingClientRect().bottom;
+    if (below > 0) panel.scrollBy({ top: below + MARGIN_PX, behavior: "instant" });
   }
 
   #select(selector) {

@@ -25,6 +25,12 @@ export function safeHref(address) {
   return url && ["http:", "https:"].includes(url.protocol) ? url.href : null;
 }
 
+/** The beginning of a name that may be of any length: enough to know it, and to hear it read. */
+export function brief(name) {
+  const [beginning] = /^.{0,80}/su.exec(name);
+  return beginning === name ? name : `${beginning}…`;
+}
+
 /** Readable text for anything a server may send: JSON indented, text as it is. */
 export function readable(value) {
   if (typeof value !== "string") return JSON.stringify(value, null, 2) ?? "";
@@ -36,7 +42,7 @@ export function readable(value) {
 export function factList(rows) {
   const given = rows.filter(([, value]) => value !== undefined && value !== null && value !== "");
   const parts = given.map(([name, value]) =>
-    element("div", {}, element("dt", {}, name), element("dd", {}, String(value))),
+    element("div", {}, element("dt", {}, name), element("dd", { dir: "auto" }, String(value))),
   );
   return element("dl", { class: "facts" }, ...parts);
 }

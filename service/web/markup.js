@@ -21,26 +21,33 @@ const INLINE = /(`{1,2})([^`]+)\1|(\*\*)(?=\S)((?:(?!\*\*).)+)\*\*/gs;
 /**
  * Dresses one line.
  * @param {string} line with its line feed, if it has one yet
- * @param {boolean} fenced whether a fence is open before it
- * @returns {{kind: string, nodes: Array<Node|string>, fenced: boolean}} `fenced` after it
+ * @param {?number} fence how far the fence is indented that is open before it, null without one
+ * @returns {{kind: string, nodes: Array<Node|string>, fence: ?number}} `fence` after it
  */
-export function dress(line, fenced) {
-  const fence = FENCE.exec(line);
+export function dress(line, fence) {
+  const found = FENCE.exec(line);
   // A fence that closes has nothing behind it.
-  if (fence && (!fenced || fence[3].trim() === "")) return dressFence(fence, fenced);
-  if (fenced) return { kind: "code", nodes: [line], fenced };
-  if (line.trim() === "") return { kind: "blank", nodes: [line], fenced };
+  if (found && (fence === null || found[3].trim() === "")) return dressFence(found, fence);
+  if (fence !== null) return { kind: "code", nodes: outdented(line, fence), fence };
+  if (line.trim() === "") return { kind: "blank", nodes: [line], fence };
   for (const { kind, pattern } of SHAPES) {
     const [, lead, rest] = pattern.exec(line) ?? [];
     const nested = /^\s{2}/.test(lead ?? "") ? " nested" : "";
-    if (lead) return { kind: kind + nested, nodes: [mark(lead), ...inline(rest)], fenced };
+    if (lead) return { kind: kind + nested, nodes: [mark(lead), ...inline(rest)], fence };
   }
-  return { kind: "plain", nodes: inline(line), fenced };
+  return { kind: "plain", nodes: inline(line), fence };
 }
 
-function dressFence([, indent, ticks, rest], fenced) {
+function dressFence([, indent, ticks, rest], fence) {
   const nodes = [mark(indent + ticks), rest];
-  return { kind: fenced ? "fence-close" : "fence-open", nodes, fenced: !fenced };
+  if (fence !== null) return { kind: "fence-close", nodes, fence: null };
+  return { kind: "fence-open", nodes, fence: indent.length };
+}
+
+/** What the fence is indented by, the code is too: in a list. */
+function outdented(line, indent) {
+  const [lead] = /^[ \t]*/.exec(line.slice(0, indent));
+  return lead === "" ? [line] : [mark(lead), line.slice(lead.length)];
 }
 
 function inline(text) {

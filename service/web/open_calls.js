@@ -1,7 +1,7 @@
 /** The calls of a turn that waits for its client, and the form in which a person answers them. */
 
 import { errorCard, storedWord } from "./cards.js";
-import { element, factList } from "./elements.js";
+import { brief, element, factList } from "./elements.js";
 import { counted } from "./ledger.js";
 
 const HEADINGS = {
@@ -20,7 +20,7 @@ export class OpenCalls {
   #cards;
   #inputs = [];
   #send;
-  #heading = element("h4");
+  #heading = element("h3");
   #form = element("form", { class: "answers", autocomplete: "off" });
   #deadline = element("p", { class: "hint" });
   #progress = element("span", { class: "hint", role: "status" });
@@ -104,7 +104,7 @@ export class OpenCalls {
     const changed = () => this.#count();
     this.#inputs = fields.map((field) => CONTROLS[field](changed));
     const rows = this.#cards.map((card, number) => {
-      const legend = element("legend", { class: "unseen" }, card.name || "tool call");
+      const legend = element("legend", { class: "unseen" }, brief(card.name) || "tool call");
       return element("fieldset", {}, legend, card.element, this.#inputs[number].element);
     });
     this.#submit.textContent = (fields.length === 1 && SUBMIT[fields[0]]) || "Send all answers";

@@ -21,7 +21,7 @@ const byId = (id) => document.getElementById(id);
 const entry = new Entry({ entered, left });
 const { api } = entry;
 const quotas = new Quotas(byId("quotas"), api);
-const painter = new Painter(byId("conversation"));
+const painter = new Painter(byId("conversation"), [byId("composer"), byId("sign-in")]);
 const sessions = new Sessions(ask);
 const composer = new Composer({
   send: ask,
@@ -53,12 +53,7 @@ const list = new ConversationList(
   (action) => entry.may(action),
   { open: pick, removed, listed },
 );
-const archive = new Archive(
-  { place: byId("turns"), scroller: byId("conversation") },
-  painter,
-  api,
-  opinion,
-);
+const archive = new Archive(byId("turns"), painter, api, opinion);
 const talk = new Talk(
   { painter, machine: new Machine(), composer, frames, sessions },
   { token: entry.token },
@@ -77,7 +72,9 @@ byId("new-conversation").addEventListener("click", () => beginAnew({ stop: true 
 byId("retry").addEventListener("click", retry);
 byId("to-calls").addEventListener("click", () => talk.toCalls());
 addEventListener("online", () => talk.retry());
-entry.enter();
+await entry.enter();
+// The first thing that most people do; whoever has gone elsewhere meanwhile stays there.
+if (document.activeElement === document.body) composer.focus();
 
 /** Shows what whoever has entered may see. */
 async function entered(problem) {

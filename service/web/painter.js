@@ -3,16 +3,21 @@
 // Closer than this to the end, a reader counts as following the answer.
 const NEAR_END_PX = 48;
 
-/** Collects drawing jobs for one scrolling region. */
+/** Collects drawing jobs for one region, which scrolls, or the page does where it is too small. */
 export class Painter {
-  #scroller;
+  #region;
+  #feet;
   #jobs = new Set();
-  #following = true;
+  #following = false;
   #lastTop = 0;
 
-  constructor(scroller) {
-    this.#scroller = scroller;
-    scroller.addEventListener("scroll", () => this.#scrolled());
+  /** @param {Element[]} feet stay at the lower edge of a page that scrolls, over the region */
+  constructor(region, feet) {
+    this.#region = region;
+    this.#feet = feet;
+    for (const scroller of [region, document]) scroller.addEventListener("scroll", () => this.#scrolled());
+    const resized = new ResizeObserver(() => this.#keepUp());
+    for (const each of [region, ...feet]) resized.observe(each);
   }
 
   /** Runs a job with the next frame; a job that is already waiting runs once. */
@@ -30,16 +35,47 @@ export class Painter {
     const jobs = [...this.#jobs];
     this.#jobs.clear();
     for (const job of jobs) job();
-    if (jobs.length > 0 && this.#following) this.#scroller.scrollTop = this.#scroller.scrollHeight;
+    if (jobs.length > 0) this.#keepUp();
+  }
+
+  /** Changes what is above an element, which stays where it is for the eye. */
+  changeAbove(element, change) {
+    const { top } = element.getBoundingClientRect();
+    change();
+    this.flush();
+    this.#scrollBy(element.getBoundingClientRect().top - top);
+  }
+
+  #keepUp() {
+    if (this.#following) this.#scrollBy(this.#below());
+  }
+
+  /** How much there is below what can be seen: in the region, and of the region behind the feet. */
+  #below() {
+    const { scrollHeight, scrollTop, clientHeight } = this.#region;
+    const edge = this.#feet.reduce((bottom, foot) => bottom - foot.offsetHeight, innerHeight);
+    const behind = Math.max(this.#region.getBoundingClientRect().bottom - edge, 0);
+    return scrollHeight - scrollTop - clientHeight + behind;
+  }
+
+  #scrollBy(distance) {
+    const before = this.#region.scrollTop;
+    this.#region.scrollTop = before + distance;
+    scrollBy(0, distance - (this.#region.scrollTop - before));
   }
 
   /** Only going up ends following: when content grows, the end moves away by itself. */
   #scrolled() {
-    const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
-    const nearEnd = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
-    if (nearEnd) this.#following = true;
-    else if (scrollTop < this.#lastTop) this.#following = false;
-    this.#lastTop = scrollTop;
+    const top = this.#region.scrollTop + scrollY;
+    if (this.#below() < NEAR_END_PX) this.#following = true;
+    else if (top < this.#lastTop) this.#following = false;
+    this.#lastTop = top;
+  }
+
+  /** Goes to the beginning, and stays there. */
+  rest() {
+    this.#following = false;
+    this.#scrollBy(-this.#region.scrollTop - scrollY);
   }
 
   /** Goes to the end and follows it again. */

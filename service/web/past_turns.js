@@ -76,7 +76,7 @@ function endOf(view, stream) {
   else if (outcome === "interrupted") view.show("interrupted", {});
   else if (outcome === "error") view.show("error", { code, response: ERRORS[code] });
   else if (outcome === "awaiting_input") view.remark("The turn waited for answers; nobody can give them any more.");
-  else view.remark("The turn is still running, but cannot be followed from here.");
+  else view.remark("How this turn ends is not known here yet.");
 }
 
 /** When a turn was asked for, with what, and what answered. */

@@ -14,7 +14,7 @@ export class Prose {
   #waiting = "";
   #line = "";
   #tail = null;
-  #fenced = false;
+  #fence = null;
   #draw = () => this.#drawWaiting();
 
   constructor(region, painter) {
@@ -33,7 +33,7 @@ export class Prose {
     this.element.replaceChildren();
     this.#line = "";
     this.#tail = null;
-    this.#fenced = false;
+    this.#fence = null;
     this.text = text;
     this.#waiting = text;
     this.#drawWaiting();
@@ -52,27 +52,27 @@ export class Prose {
     const lines = (this.#line + waiting).split("\n");
     this.#line = lines.pop();
     for (const line of lines) {
-      this.#fenced = this.#fill(`${line}\n`);
+      this.#fence = this.#fill(`${line}\n`);
       this.#tail = this.#newLine();
     }
     this.#fill(this.#line);
   }
 
   #newLine() {
-    const line = element("span", { class: "line" });
+    const line = element("span", { class: "line", dir: "auto" });
     this.element.append(line);
     return line;
   }
 
   #fill(line) {
-    const { kind, nodes, fenced } =
-      line.length > LONG_LINE ? undressed(line, this.#fenced) : dress(line, this.#fenced);
+    const { kind, nodes, fence } =
+      line.length > LONG_LINE ? undressed(line, this.#fence) : dress(line, this.#fence);
     this.#tail.className = line === "" ? "line" : `line ${kind}`;
     this.#tail.replaceChildren(...nodes);
-    return fenced;
+    return fence;
   }
 }
 
-function undressed(line, fenced) {
-  return { kind: fenced ? "code" : "plain", nodes: [line], fenced };
+function undressed(line, fence) {
+  return { kind: fence === null ? "plain" : "code", nodes: [line], fence };
 }

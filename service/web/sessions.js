@@ -41,7 +41,6 @@ export class Sessions {
   picked(title, query) {
     const session = this.#known.find((known) => known.title === title);
     const source = session ? ` (${session.server}, ${session.dialect})` : "";
-    byId("recorded-picked").textContent = `Picked: “${title}”${source}.`;
     if (sameWords(title, query)) return `Recording of this question${source}`;
     if (!session || sameWords(session.query, query)) return `Recording “${title}”${source}`;
     return `No recording has this question; “${title}”${source} was picked`;
@@ -56,7 +55,6 @@ export class Sessions {
   enterWelcome() {
     byId("welcome-sessions").append(this.#list);
     byId("more-sessions").hidden = true;
-    byId("recorded-picked").textContent = "";
   }
 
   #name({ recorded, notice }) {

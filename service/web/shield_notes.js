@@ -53,7 +53,7 @@ function verdictNote({ touchpoint, verdict, message, violation_level: level, met
     counter,
   );
   if (level) note.append(element("span", { class: "touchpoint" }, `level: ${level}`));
-  if (message) note.append(element("p", {}, message));
+  if (message) note.append(element("p", { dir: "auto" }, message));
   if (metadata && readable(metadata) !== "{}") {
     note.append(folded("Metadata", element("pre", {}, readable(metadata))));
   }

@@ -1,6 +1,6 @@
 /** The words of the status line. */
 
-import { counted } from "./ledger.js";
+import { brief } from "./elements.js";
 
 /** Why a connection has ended; any other reason is the code of an error. */
 const REASONS = {
@@ -24,7 +24,7 @@ export const STATUS = {
   otherRuns: "Another question is being answered in this conversation.",
   unknown: "The service no longer knows this conversation.",
   busy: "An answer is still running. Stop it or wait for its end.",
-  tool: (name) => `Running ${name ?? "a tool"}.`,
+  tool: (name) => `Running ${brief(name ?? "a tool")}.`,
   resumed: (after) => `Resumed after event ${after}.`,
   gaveUp: (after) =>
     after > 0 ? `No connection. Stopped trying after event ${after}.` : "The service does not answer.",
@@ -35,7 +35,7 @@ export const STATUS = {
   notEntered: ({ response, cause }) => `${response} ${cause}`.trim(),
   opening: "Opening the conversation.",
   stillOpening: "The conversation is still being opened.",
-  opened: (turns) => `Opened a conversation of ${counted(turns, "turn")}.`,
+  opened: "The conversation is open.",
   notOpened: (response) => `The conversation cannot be opened. ${response}`,
   following: "Looking for what this turn says now.",
   past: "This turn is shown as it was stored.",

@@ -79,10 +79,11 @@ export class Talk {
     this.#pausedId = null;
     this.#stored = null;
     this.#conversationId = null;
-    const { sessions, machine, frames } = this.#parts;
+    const { painter, sessions, machine, frames } = this.#parts;
     byId("turns").replaceChildren();
     byId("welcome").hidden = false;
     sessions.enterWelcome();
+    painter.rest();
     machine.begin("No events yet.");
     frames.clear();
     this.#progress.idle();
@@ -96,7 +97,7 @@ export class Talk {
     const last = archive.draw(conversation, (answers, query) => this.#answerCalls(answers, query));
     this.#view = last?.view ?? null;
     this.#parts.machine.begin("Stored turns; nothing is streamed.");
-    this.say(STATUS.opened(conversation.message_count));
+    this.say(STATUS.opened);
     if (last === null) return;
     if (last.open === null || !mayFollow) {
       last.finish();
@@ -189,7 +190,7 @@ export class Talk {
     unavailable: ({ response }) => this.#view.remark(STATUS.unavailable(response), "bad"),
     lost: (notice) => {
       this.#parts.frames.note(`connection ended after event ${notice.after}: ${notice.reason ?? "lost"}`);
-      this.#view.remark(STATUS.lost(notice));
+      this.#view.remark(STATUS.lost(notice), "lost");
       this.#progress.lost(STATUS.lost(notice));
     },
     gave_up: ({ after }) => this.#progress.gaveUp(STATUS.gaveUp(after)),

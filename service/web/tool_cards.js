@@ -1,7 +1,7 @@
 /** The tool calls of a turn: arguments as they are written, then the outcome. */
 
 import { parsed } from "./answers.js";
-import { element, readable } from "./elements.js";
+import { brief, element, readable } from "./elements.js";
 import { counted } from "./ledger.js";
 import { LiveText } from "./painter.js";
 
@@ -30,7 +30,7 @@ class ToolCard {
 
   constructor(callId, painter) {
     this.callId = callId;
-    const written = element("pre", { class: "tool-arguments", "aria-label": "Arguments" });
+    const written = element("pre", { class: "tool-arguments", role: "group", "aria-label": "Arguments" });
     this.#arguments = new LiveText(written, painter);
     const head = element("header", {}, this.#name, this.#server, this.#badge);
     this.element = element("section", { class: "tool-card" }, head, written);
@@ -56,7 +56,7 @@ class ToolCard {
   rename(name) {
     this.element.dataset.tool = name;
     this.#name.textContent = name || "tool call";
-    this.element.setAttribute("aria-label", `Tool call ${name}`);
+    this.element.setAttribute("aria-label", `Tool call ${brief(name)}`);
   }
 
   mark(status) {
@@ -82,16 +82,16 @@ class ToolCard {
   answer({ approve, reason }) {
     if (approve === undefined) this.mark("answered");
     else this.mark(approve ? "approved" : "denied");
-    if (reason) this.element.append(element("h4", {}, "Reason"), element("pre", {}, reason));
+    if (reason) this.element.append(element("h3", {}, "Reason"), element("pre", { dir: "auto" }, reason));
   }
 
   finish({ token, status, referenced_documents: documents = [] }) {
     this.mark(status === "failed" ? "failed" : "ok");
     const shown = token.summary ?? token.response;
     const label = token.summary === undefined ? "Result" : "Summary of the result";
-    const body = element("pre", { class: "tool-result" }, readable(shown));
+    const body = element("pre", { class: "tool-result", dir: "auto" }, readable(shown));
     const found = documents.length > 0 ? ` (${counted(documents.length, "document")})` : "";
-    this.element.append(element("h4", {}, label + found), body);
+    this.element.append(element("h3", {}, label + found), body);
   }
 }
 

@@ -5,6 +5,7 @@ import {
   documentList,
   endFacts,
   errorCard,
+  forgottenTurnCard,
   interruptedCard,
   ragChunks,
   remark,
@@ -43,10 +44,10 @@ export class TurnView {
     this.#painter = painter;
     this.#answerCalls = answerCalls;
     this.#tools = new ToolCards(painter, (card) => this.#placeTool(card));
-    const asked = element("p", { class: "question", dir: "auto" }, question);
+    const asked = element("h2", { class: "question", dir: "auto" }, question);
     this.element = element(
       "article",
-      { class: "turn running", "aria-label": "Turn" },
+      { class: "turn running" },
       element("header", {}, asked, this.#recording, this.#about),
       this.#timeline,
       this.#remarks,
@@ -84,8 +85,10 @@ export class TurnView {
     this.#drawings[event]?.(data);
   }
 
-  /** Adds a remark about the connection. */
+  /** Adds a remark about the connection; of losses without anything in between the last one. */
   remark(text, kind) {
+    const last = this.#remarks.lastElementChild;
+    if (kind === "lost" && last?.dataset.kind === kind) last.remove();
     this.#remarks.append(remark(text, kind));
     this.#painter.soon(() => {});
   }
@@ -102,9 +105,10 @@ export class TurnView {
     this.remark(`Events ${from} to ${to} were lost with the process that ran the turn.`, "bad");
   }
 
-  /** Shows an error that came instead of a stream. */
+  /** Shows an error that came instead of a stream, or of the rest of one. */
   refuse(problem) {
-    if (this.openCalls === null) this.#end(errorCard(problem));
+    const card = problem.code === "turn_unknown" ? forgottenTurnCard(problem) : errorCard(problem);
+    if (this.openCalls === null) this.#endPartial(card, "Partial answer");
     else if (!this.openCalls.refuse(problem)) this.openCalls = null;
     this.#painter.soon(() => {});
   }

@@ -17,17 +17,28 @@ POD = {"name": "get_pod", "toolgroup_id": "mcp::known", "input_schema": SCHEMA}
 KNOWN = "http://known.test/mcp"
 
 
+def nested_json(levels):
+    return b'{"a":' * levels + b"{}" + b"}" * levels
+
+
+def can_be_read(text):
+    try:
+        json.loads(text)
+    except RecursionError:
+        return False
+    return True
+
+
 def deepest_json():
     """Return an object that is nested nearly as deep as can be read."""
-    levels = 100_000
-    while True:
-        nested = b'{"a":' * levels + b"{}" + b"}" * levels
-        try:
-            json.loads(nested)
-        except RecursionError:
-            levels = levels * 9 // 10
+    levels, too_many = 0, 100_000
+    while too_many - levels > 1:
+        middle = (levels + too_many) // 2
+        if can_be_read(nested_json(middle)):
+            levels = middle
         else:
-            return nested[5 * 50 : -50]
+            too_many = middle
+    return nested_json(levels - 50)
 
 
 async def tools_of(stack):

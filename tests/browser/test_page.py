@@ -126,6 +126,17 @@ def test_the_page_says_that_answers_are_recordings(tab: Tab) -> None:
     assert "recordings" in tab.text("#upstream")
 
 
+@pytest.mark.parametrize("speed", ["1"])
+def test_a_reload_still_says_which_recording_was_picked(tab: Tab) -> None:
+    tab.ask("Will it rain in Paris?")
+    tab.wait_for_text(".recording", "No recording has this question")
+
+    tab.page.reload()
+
+    tab.wait_for_text(".recording", "was picked")
+    assert tab.text(".question") == "Will it rain in Paris?"
+
+
 def test_tools_and_documents_are_cards_and_links(tab: Tab) -> None:
     tab.ask(DRAIN)
 

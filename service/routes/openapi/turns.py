@@ -38,7 +38,8 @@ from service.routes.openapi.schemas import reference
 
 _EVENTS, _TEXT = "text/event-stream", str(MediaType.TEXT)
 _IDS = ("X-Request-Id", "X-Conversation-Id", "Content-Location", "X-Accel-Buffering")
-_QUERIED = (*_IDS, "X-Turnstile-Recording", "Idempotent-Replayed")
+_PLAYED = (*_IDS, "X-Turnstile-Recording")
+_QUERIED = (*_PLAYED, "Idempotent-Replayed")
 _ASKED = (*_QUERIED, "X-Stream-Ticket")
 _FORMS = ("names", "states")
 _CONVERSATION_ID = "d094e47d-1c25-4787-aa8c-bc9119170225"
@@ -199,7 +200,7 @@ def operations(played: Examples) -> dict[str, Operation]:
         "GET /v1/streaming_query/{request_id}": Operation(
             "Turns",
             (
-                Answer(200, _FOLLOWED, {_EVENTS: _native(played)}, _IDS),
+                Answer(200, _FOLLOWED, {_EVENTS: _native(played)}, _PLAYED),
                 Answer(204, "The turn has ended, and nothing follows the event given.", {}, _IDS),
             ),
             parameters=("request_id", "Last-Event-ID", "last_event_id", *_FORMS),
