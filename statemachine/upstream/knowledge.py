@@ -4,7 +4,6 @@ Strangers wrote the text that is read here: nothing raises, nothing is run, all 
 """
 
 import ast
-import math
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -26,7 +25,6 @@ _ITEM_LIMIT, _RESULT_LIMIT, _DOCUMENT_LIMIT = 10_000, 1_000, 200
 _HEADER = re.compile(
     r"Result (?<![^\n}]Result )([0-9]{1,9}):?[ \t]*\r?\n(?:Document_id:.*\n)?Content:"
 )
-_COUNT = re.compile(r"[^\n]{0,100}\bfound ([0-9]{1,9}) chunks\b")
 _STRING = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
 _TOKEN = re.compile(rf"(?s){_STRING}|\\.|[{{}}]")
 # What `repr` writes for JSON values; the Python parser prints warnings for some other texts.
@@ -117,15 +115,11 @@ def _bodies(texts: list[str]) -> Iterator[str]:
     """Cut at the headers of results, but not at those that a passage seems to have forged."""
     headed = [(text, headers) for text in texts if (headers := list(_HEADER.finditer(text)))]
     first = {int(headers[0][1]) for _, headers in headed}
-    counted = _COUNT.match(texts[0]) if texts else None
-    last = int(counted[1]) if counted else math.inf
+    # Servers count up; where each result has an item of its own, an item holds no second one.
+    most = 1 if len(first) > 1 and max(first) - min(first) < len(first) else None
     for text, headers in headed:
-        # Servers count up, over all items, and most of them say first how far.
-        kept, due = headers[:1], int(headers[0][1]) + 1
-        for each in headers[1:]:
-            if int(each[1]) == due <= last and due not in first:
-                kept.append(each)
-                due += 1
+        due = int(headers[0][1])
+        kept = [each for each in headers if int(each[1]) == due and (due := due + 1)][:most]
         ends = [*(header.start() for header in kept[1:]), len(text)]
         yield from (text[header.end() : end] for header, end in zip(kept, ends, strict=True))
 

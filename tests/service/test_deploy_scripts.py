@@ -9,16 +9,19 @@ import pytest
 
 from tests.support.server import ROOT
 
-INTERPRETER = f"""#!{sys.executable}
+INTERPRETER = f"""#!/bin/sh
+exec '{sys.executable}' - "$0" "$@" <<'PROGRAM'
 import pathlib, shutil, sys
-match sys.argv[1:]:
+_, own, *arguments = sys.argv
+match arguments:
     case ["-m", "venv", place]:
         made = pathlib.Path(place, "bin", "python")
         made.parent.mkdir()
-        shutil.copy(__file__, made)
+        shutil.copy(own, made)
     case ["-c" | "-ISc", program]:
-        sys.executable = __file__
+        sys.executable = own
         exec(program)
+PROGRAM
 """
 """A Python that makes environments of itself, without pip."""
 
