@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from service.cli.replay import standard_output
+
 if TYPE_CHECKING:
     from service.domain import TurnRequest
     from service.errors import ServiceError
@@ -68,6 +70,7 @@ def _recorded(
 
     Raises:
         ServiceError: it cannot begin.
+        OSError: its answer could not be written; it was recorded to its end.
     """
     import anyio
 
@@ -88,7 +91,10 @@ def _recorded(
     _check(settings, out)
     configure_logs(settings)
     services = open_services(settings, OneFile(out, settings.recording.turn_limit_bytes))
+    standard_output()
     outcome = anyio.run(_record, services, request)
+    if isinstance(outcome, OSError):
+        raise outcome
     if isinstance(outcome, ServiceError):
         out.unlink(missing_ok=True)
         raise outcome
@@ -119,8 +125,8 @@ def _check(settings: "Settings", out: Path) -> None:
         raise SettingsInvalid(f"{out} cannot be written: {refused.strerror}") from None
 
 
-async def _record(services: "Services", request: "TurnRequest") -> "str | ServiceError":
-    """Run one turn to its end and return its outcome, or why it did not begin."""
+async def _record(services: "Services", request: "TurnRequest") -> "str | ServiceError | OSError":
+    """Run one turn to its end and return its outcome, or why it did not begin or be written."""
     from service.errors import ServiceError
     from service.turns.start import start_turn
 
@@ -129,12 +135,15 @@ async def _record(services: "Services", request: "TurnRequest") -> "str | Servic
             turn = await start_turn(services, request)
         except ServiceError as refused:
             return refused
-        await _follow(services, turn)
-        return turn.refusal or str(turn.stream.summary.outcome)
+        lost = await _follow(services, turn)
+        return lost or turn.refusal or str(turn.stream.summary.outcome)
 
 
-async def _follow(services: "Services", turn: "RunningTurn") -> None:
-    """Write the answer as it comes; a signal interrupts the turn, and then it ends too."""
+async def _follow(services: "Services", turn: "RunningTurn") -> OSError | None:
+    """Write the answer as it comes; a signal interrupts the turn, and then it ends too.
+
+    An output that takes no more breaks no turn off: what goes wrong with it is returned at the end.
+    """
     import anyio
 
     from statemachine import Interrupter, TextEncoder
@@ -145,6 +154,7 @@ async def _follow(services: "Services", turn: "RunningTurn") -> None:
                 turn.stop(Interrupter.USER)
 
     encoder = TextEncoder()
+    lost: OSError | None = None
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(stop_on_signal)
         reader = await services.log.reader(turn.ids.request_id, 0)
@@ -152,8 +162,17 @@ async def _follow(services: "Services", turn: "RunningTurn") -> None:
             ended = False
             while not ended:
                 page = await reader.read(services.settings.heartbeat_s)
-                sys.stdout.buffer.write(b"".join(map(encoder.encode, page.emissions)))
-                sys.stdout.buffer.flush()
+                lost = lost or _written(b"".join(map(encoder.encode, page.emissions)))
                 ended = any(each.terminal for each in page.emissions)
         await turn.done.wait()
         tasks.cancel_scope.cancel()
+    return lost
+
+
+def _written(text: bytes) -> OSError | None:
+    try:
+        sys.stdout.buffer.write(text)
+        sys.stdout.buffer.flush()
+    except OSError as lost:
+        return lost
+    return None

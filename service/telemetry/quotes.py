@@ -12,7 +12,8 @@ _SHORTEST = 12
 def without_quotes(text: str, question: str) -> str:
     """Return a text without a question or parts of it, as these are or as JSON writes them."""
     kept = list(text)
-    for spelt in {question, json.dumps(question)[1:-1], repr(question)[1:-1]}:
+    spellings = json.dumps(question), json.dumps(question, ensure_ascii=False), repr(question)
+    for spelt in {question, *(each[1:-1] for each in spellings)}:
         for begin, end in _quotes(text, spelt):
             kept[begin:end] = [""] * (end - begin)
     runs = groupby(kept, key=bool)
@@ -29,6 +30,9 @@ def _quotes(text: str, question: str) -> Iterator[tuple[int, int]]:
 
 
 def _is_whole(text: str, begin: int, end: int) -> bool:
-    """Tell whether a short question stands there for itself, and is not a part of a word."""
+    """Tell whether a short question stands there for itself, and is not a part of a word.
+
+    Scripts that part no words with spaces can say much in a few letters: there all are taken out.
+    """
     around = text[max(0, begin - 1) : begin] + text[end : end + 1]
-    return not any(map(str.isalnum, around))
+    return not any(each.isascii() and each.isalnum() for each in around)

@@ -12,6 +12,8 @@ from service.upstream.connection import Connection
 from tests.support.peers import STREAM_HEAD, EventServer, answering, served_by
 from tests.support.plans import every
 
+pytestmark = pytest.mark.slow
+
 FRAME = b'data: {"n": 1}\n\n'
 
 

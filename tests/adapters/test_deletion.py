@@ -12,6 +12,8 @@ from tests.support.agent_server import AgentServer
 from tests.support.plans import PAST, history_of, plan, ran
 from tests.support.stack import FakeStack, held, live, mocked, running, says
 
+pytestmark = pytest.mark.slow
+
 GONE = says({"detail": "Invalid value"}, 400)
 DELETED = says(None, 204)
 

@@ -16,6 +16,8 @@ from tests.support.asgi import exchange, lifespan
 from tests.support.stack import FakeStack, live, mocked, says
 from tests.support.story_table import STORIES
 
+pytestmark = pytest.mark.slow
+
 LEGITIMATE = {
     # Made up by us or by the server, anew for each turn.
     "start.conversation_id", "start.request_id", "start.turn_id", "awaiting_input.turn_id",
@@ -112,7 +114,6 @@ async def test_versions_of_one_api_tell_the_same(story, one, other):
     assert differing(of_one, of_other) <= LEGITIMATE
 
 
-@pytest.mark.slow
 async def test_whatever_may_differ_does():
     """A name that is not needed in the list would hide a difference one day."""
     found = set()

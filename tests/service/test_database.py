@@ -17,6 +17,8 @@ from service.storage.database.engine import open_sql_database
 from service.storage.database.tables import claims
 from tests.support.databases import running_database
 
+pytestmark = pytest.mark.slow
+
 SHORT_S = 0.2
 
 

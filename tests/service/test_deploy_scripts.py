@@ -9,6 +9,8 @@ import pytest
 
 from tests.support.server import ROOT
 
+pytestmark = pytest.mark.slow
+
 INTERPRETER = f"""#!/bin/sh
 exec '{sys.executable}' - "$0" "$@" <<'PROGRAM'
 import pathlib, shutil, sys

@@ -24,6 +24,8 @@ from tests.support.described import complaints
 from tests.support.server import served_here
 from tests.support.upstreams import Script, ScriptedUpstream, answer
 
+pytestmark = pytest.mark.slow
+
 HEAD = b"POST /v1/streaming_query HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
 BODY = b'{"query": "What is a pod?"}'
 REQUEST = HEAD + b"Content-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
@@ -205,7 +207,6 @@ def test_garbage_after_a_question_does_not_get_into_the_answer(address):
     assert answered.count(b"HTTP/1.1") <= 1
 
 
-@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_a_request_that_was_damaged_is_answered_or_cut_off(address, data):
@@ -219,7 +220,6 @@ def test_a_request_that_was_damaged_is_answered_or_cut_off(address, data):
     assert b"Traceback" not in answered
 
 
-@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(data=st.binary(max_size=500))
 @example(data=b"\r\n\r\n\0")

@@ -12,6 +12,8 @@ from service.turns.unstored import Unstored
 from tests.support.logs import until
 from tests.support.upstreams import ScriptedUpstream
 
+pytestmark = pytest.mark.slow
+
 
 class Store:
     """A database that cannot be reached for so many attempts; see `Turns.end`."""

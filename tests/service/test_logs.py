@@ -105,6 +105,8 @@ def test_a_short_question_is_a_quote_only_where_it_stands_for_itself():
         == "this is a hit, [...] there: '[...]'"
     )
     assert without_quotes("401: no", "") == "401: no"
+    assert without_quotes("无法回答今天天气这个问题", "今天天气") == "无法回答[...]这个问题"
+    assert without_quotes('{"content": "Ö \\"M\\" ab"}', 'Ö "M" ab') == '{"content": "[...]"}'
 
 
 def test_a_part_of_a_long_question_is_a_quote_too():

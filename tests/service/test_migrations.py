@@ -298,6 +298,15 @@ async def test_a_database_that_the_server_has_not_is_refused(postgres_of_the_ses
     assert "secret" not in refused.value.cause
 
 
+async def test_a_database_that_can_be_read_only_is_refused(postgres_url, postgres_of_the_session):
+    name = postgres_url.rpartition("/")[2]
+    read_only = f"ALTER DATABASE {name} SET default_transaction_read_only = on"
+    postgres_of_the_session.ask(read_only)
+
+    with pytest.raises(SettingsInvalid, match="can be read only"):
+        await prepared(postgres_url)
+
+
 async def test_a_user_that_may_make_no_tables_is_refused(postgres_url, postgres_of_the_session):
     name = postgres_url.rpartition("/")[2]
     server = postgres_of_the_session

@@ -3,10 +3,11 @@
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from statemachine import TurnInterrupted, read_recording
+from statemachine import Ending, TurnInterrupted, read_recording
 from tests.service.test_commands import names
 from tests.support.prompt_server import prompt_server
 from tests.support.server import ROOT, clean_environment, turnstile
@@ -97,6 +98,24 @@ def test_an_interrupt_is_in_the_recording(upstream, tmp_path):
     with process:
         process.stdout.read(1)
         process.send_signal(signal.SIGTERM)
+        process.communicate()
 
     assert process.returncode == 1
     assert isinstance(read_recording(out.read_bytes()).ending, TurnInterrupted)
+
+
+def test_an_answer_that_cannot_be_written_breaks_no_turn_off(upstream, tmp_path):
+    out = tmp_path / "turn.jsonl"
+    asked = ["record", "--query", "Hi", "--upstream", upstream, "--out", str(out)]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "service", *asked],
+            cwd=ROOT,
+            env=clean_environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+
+    assert (done.returncode, done.stderr.count(b"\n")) == (2, 1)
+    assert read_recording(out.read_bytes()).ending is Ending.END

@@ -29,6 +29,8 @@ from tests.support.asgi import PATIENCE_S
 from tests.support.server import served_here
 from tests.support.upstreams import Script, ScriptedUpstream, answer
 
+pytestmark = pytest.mark.slow
+
 QUESTION = b'{"query": "What is a pod?"}'
 HIDDEN = b"DELETE /v1/conversations/a HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 OFFERS = {

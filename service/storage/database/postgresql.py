@@ -115,6 +115,8 @@ class PostgresqlBackend:
         original = getattr(original, "__cause__", None) or original
         if isinstance(original, _REFUSALS):
             return "The database refuses the user, the password or the name in database.url."
+        if isinstance(original, asyncpg.ReadOnlySQLTransactionError):
+            return "The database, database.url, can be read only."
         if isinstance(original, asyncpg.SyntaxOrAccessError):
             return "The database, database.url, does not let its tables be made or changed."
         return None
