@@ -106,9 +106,17 @@ class SqlDatabase:
             current = await connection.run_sync(is_current)
         if not current:
             await self._migrate()
-        # What can be read only would refuse every question.
-        async with self.writing() as connection:
-            await connection.execute(_WRITES_NOTHING)
+        await self._write_nothing()
+
+    async def _write_nothing(self) -> None:
+        """Find out now what can be read only, and would refuse every question."""
+        try:
+            async with self.writing() as connection:
+                await connection.execute(_WRITES_NOTHING)
+        except StorageUnavailable as unavailable:
+            # Somebody else who writes just now is no reason to wait.
+            if self._backend.refusal(unavailable.__cause__) is not None:
+                raise
 
     async def _migrate(self) -> None:
         async with self._watched(_MIGRATION_LIMIT_S), AsyncExitStack() as stack:
